@@ -1,0 +1,48 @@
+import { fromUUID, toUUID, typeidUnboxed } from "typeid-js";
+
+/**
+ * Public ids are TypeIDs (jetify typeid spec 0.3): a prefix that names the resource, then a UUIDv7 in 26 lower-case
+ * Crockford base32 characters, so ids sort by creation time. The database stores the bare UUID.
+ */
+export const ID_PREFIXES = {
+  workspace: "wsp",
+  user: "usr",
+  session: "ses",
+  apiKey: "key",
+  agent: "agt",
+  revision: "rev",
+  deployment: "dep",
+  release: "rel",
+  run: "run",
+  thread: "thr",
+  message: "msg",
+  usageRecord: "use",
+  request: "req",
+} as const;
+
+export type IdKind = keyof typeof ID_PREFIXES;
+
+/** A new public id of the kind, e.g. `run_01k5…`. */
+export function newId(kind: IdKind): string {
+  return typeidUnboxed(ID_PREFIXES[kind]);
+}
+
+/** The UUID inside a public id of the kind, or null when the text is not one (wrong prefix, length or alphabet). */
+export function uuidOf(kind: IdKind, id: string): string | null {
+  if (!ID_PATTERNS[kind].test(id)) return null;
+  return toUUID(id as never);
+}
+
+/** The public id of the kind for a UUID as Postgres prints it. */
+export function idOf(kind: IdKind, uuid: string): string {
+  return fromUUID(uuid, ID_PREFIXES[kind]);
+}
+
+/** A UUIDv7's first base32 character is 0 to 7: 128 bits in 26 × 5 bits leave 2 bits of headroom. */
+export function idPattern(kind: IdKind): string {
+  return `^${ID_PREFIXES[kind]}_[0-7][0-9abcdefghjkmnpqrstvwxyz]{25}$`;
+}
+
+const ID_PATTERNS = Object.fromEntries(
+  (Object.keys(ID_PREFIXES) as IdKind[]).map((kind) => [kind, new RegExp(idPattern(kind))]),
+) as Record<IdKind, RegExp>;

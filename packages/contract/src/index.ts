@@ -1,0 +1,11 @@
+export * from "./events.ts";
+export * from "./ids.ts";
+export * from "./manifest.ts";
+export * from "./message.ts";
+export * from "./model.ts";
+export * from "./objects.ts";
+export * from "./openapi.ts";
+export * from "./problem.ts";
+export * from "./route.ts";
+export * from "./routes.ts";
+export { Metadata } from "./schema.ts";

@@ -1,0 +1,232 @@
+import Type, { type Static } from "typebox";
+
+/**
+ * The manifest as a person writes it (`agent.yaml`). Durations are `500ms | 10s | 10m | 1h`, sizes `64KiB | 1MiB` or a
+ * number of bytes. Unknown fields are errors. The ceilings here are the platform's; a plan may set lower ones.
+ */
+const closed = { additionalProperties: false } as const;
+
+/** Agents, deployments: DNS-label style, so a name can be a path segment, a file name and a host label. */
+export const NAME_PATTERN = "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$";
+/** K-EXAONE's hosts accept function names of this form only (Friendli's OpenAPI document). */
+export const TOOL_NAME_PATTERN = "^[A-Za-z0-9_-]{1,64}$";
+
+export const LIMITS = {
+  steps: { default: 20, min: 1, max: 200 },
+  tokens: { default: 200_000, min: 1_000, max: 2_000_000 },
+  durationMs: { default: 600_000, min: 1_000, max: 86_400_000 },
+  parallelTools: { default: 4, min: 1, max: 16 },
+  toolOutputBytes: { default: 65_536, min: 256, max: 1_048_576 },
+  identicalCalls: { default: 3, min: 1, max: 20 },
+  toolTimeoutMs: { default: 30_000, min: 100, max: 300_000 },
+  threadTokens: { default: 120_000, min: 1_000, max: 1_000_000 },
+  toolsPerAgent: 128,
+  manifestBytes: 65_536,
+  manifestDepth: 32,
+} as const;
+
+export const Duration = Type.String({
+  pattern: "^[0-9]+(?:\\.[0-9]+)?(?:ms|s|m|h)$",
+  description: "A length of time: 500ms, 10s, 10m, 1h",
+});
+export const ByteSize = Type.Union([
+  Type.Integer({ minimum: 1 }),
+  Type.String({ pattern: "^[0-9]+(?:\\.[0-9]+)?(?:B|KB|KiB|MB|MiB)$" }),
+]);
+
+export const EffectClass = Type.Enum(["safe", "idempotent", "at_most_once"], {
+  description:
+    "What a repeat of the call may do. safe: nothing; idempotent: nothing new with the same Idempotency-Key; " +
+    "at_most_once: never sent twice. Default: safe for GET and HEAD, at_most_once for every other method.",
+});
+export type EffectClass = Static<typeof EffectClass>;
+
+const ToolName = Type.String({ pattern: TOOL_NAME_PATTERN });
+const Parameters = Type.Object({}, { additionalProperties: true, description: "JSON Schema of the arguments" });
+
+export const HttpToolManifest = Type.Object(
+  {
+    name: ToolName,
+    type: Type.Literal("http"),
+    description: Type.String({ minLength: 1, maxLength: 4_096 }),
+    parameters: Type.Optional(Parameters),
+    request: Type.Object(
+      {
+        method: Type.Optional(Type.Enum(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])),
+        url: Type.String({ minLength: 1, maxLength: 2_048, description: "`{name}` is replaced by the argument" }),
+        headers: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 4_096 }))),
+        query: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 2_048 }))),
+        body: Type.Optional(
+          Type.Unknown({
+            description: "JSON sent as the body; a string that is just `{name}` becomes the argument itself",
+          }),
+        ),
+      },
+      closed,
+    ),
+    timeout: Type.Optional(Duration),
+    effect: Type.Optional(EffectClass),
+  },
+  closed,
+);
+
+export const BuiltinToolManifest = Type.Object(
+  {
+    name: Type.Enum(["calculator", "current_time"]),
+    type: Type.Literal("builtin"),
+  },
+  closed,
+);
+
+export const ToolManifest = Type.Union([HttpToolManifest, BuiltinToolManifest]);
+
+export const AgentManifest = Type.Object(
+  {
+    apiVersion: Type.Literal("maru/v1"),
+    kind: Type.Literal("Agent"),
+    metadata: Type.Object(
+      {
+        name: Type.String({ pattern: NAME_PATTERN, maxLength: 63 }),
+        labels: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 256 }))),
+      },
+      closed,
+    ),
+    spec: Type.Object(
+      {
+        description: Type.Optional(Type.String({ maxLength: 2_048 })),
+        model: Type.Optional(
+          Type.Object(
+            {
+              name: Type.Optional(Type.String({ maxLength: 128, description: "An id of GET /v1/models" })),
+              thinking: Type.Optional(Type.Boolean()),
+              sampling: Type.Optional(
+                Type.Object(
+                  {
+                    temperature: Type.Optional(Type.Number({ minimum: 0, maximum: 2 })),
+                    top_p: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 1 })),
+                    presence_penalty: Type.Optional(Type.Number({ minimum: -2, maximum: 2 })),
+                    seed: Type.Optional(Type.Integer({ minimum: 0, maximum: 2_147_483_647 })),
+                  },
+                  closed,
+                ),
+              ),
+              maxOutputTokens: Type.Optional(Type.Integer({ minimum: 1 })),
+            },
+            closed,
+          ),
+        ),
+        instructions: Type.String({ minLength: 1, maxLength: 131_072 }),
+        tools: Type.Optional(Type.Array(ToolManifest, { maxItems: LIMITS.toolsPerAgent })),
+        limits: Type.Optional(
+          Type.Object(
+            {
+              steps: Type.Optional(Type.Integer({ minimum: LIMITS.steps.min, maximum: LIMITS.steps.max })),
+              tokens: Type.Optional(Type.Integer({ minimum: LIMITS.tokens.min, maximum: LIMITS.tokens.max })),
+              duration: Type.Optional(Duration),
+              parallelTools: Type.Optional(
+                Type.Integer({ minimum: LIMITS.parallelTools.min, maximum: LIMITS.parallelTools.max }),
+              ),
+              toolOutputBytes: Type.Optional(ByteSize),
+              identicalCalls: Type.Optional(
+                Type.Integer({ minimum: LIMITS.identicalCalls.min, maximum: LIMITS.identicalCalls.max }),
+              ),
+            },
+            closed,
+          ),
+        ),
+        memory: Type.Optional(
+          Type.Object(
+            {
+              thread: Type.Optional(
+                Type.Object(
+                  {
+                    strategy: Type.Optional(Type.Literal("trim")),
+                    maxTokens: Type.Optional(
+                      Type.Integer({ minimum: LIMITS.threadTokens.min, maximum: LIMITS.threadTokens.max }),
+                    ),
+                  },
+                  closed,
+                ),
+              ),
+            },
+            closed,
+          ),
+        ),
+      },
+      closed,
+    ),
+    deploy: Type.Optional(
+      Type.Object(
+        {
+          name: Type.Optional(
+            Type.String({ pattern: NAME_PATTERN, maxLength: 63, description: "Default: the agent's name" }),
+          ),
+        },
+        closed,
+      ),
+    ),
+  },
+  { ...closed, title: "Maru agent manifest" },
+);
+export type AgentManifest = Static<typeof AgentManifest>;
+
+/** JSON Schema 2020-12 of the manifest, for editors (served at /schemas/agent.json). */
+export function manifestJsonSchema(): object {
+  return { $schema: "https://json-schema.org/draft/2020-12/schema", ...JSON.parse(JSON.stringify(AgentManifest)) };
+}
+
+/**
+ * A manifest with every default filled in and every unit converted: what a revision stores, what its digest is taken
+ * of, and what the engine runs. Key order is fixed by the normaliser, so equal meaning gives equal bytes.
+ */
+export interface AgentSpec {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly description: string;
+  readonly model: {
+    readonly name: string;
+    readonly thinking: boolean;
+    readonly temperature: number;
+    readonly topP: number;
+    readonly presencePenalty: number;
+    readonly seed: number | null;
+    readonly maxOutputTokens: number;
+  };
+  readonly instructions: string;
+  readonly tools: readonly ToolSpec[];
+  readonly limits: {
+    readonly steps: number;
+    readonly tokens: number;
+    readonly durationMs: number;
+    readonly parallelTools: number;
+    readonly toolOutputBytes: number;
+    readonly identicalCalls: number;
+  };
+  readonly memory: { readonly thread: { readonly strategy: "trim"; readonly maxTokens: number } };
+}
+
+export type HttpMethod = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+export interface HttpToolSpec {
+  readonly type: "http";
+  readonly name: string;
+  readonly description: string;
+  /** JSON Schema 2020-12 with `type: object`; always present (K-EXAONE's hosts require `parameters`). */
+  readonly parameters: { readonly [key: string]: unknown };
+  readonly request: {
+    readonly method: HttpMethod;
+    readonly url: string;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly query: Readonly<Record<string, string>>;
+    readonly body: unknown;
+  };
+  readonly timeoutMs: number;
+  readonly effect: EffectClass;
+}
+
+export interface BuiltinToolSpec {
+  readonly type: "builtin";
+  readonly name: "calculator" | "current_time";
+}
+
+export type ToolSpec = HttpToolSpec | BuiltinToolSpec;

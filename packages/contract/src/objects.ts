@@ -1,0 +1,371 @@
+import Type, { type Static } from "typebox";
+import { NAME_PATTERN } from "./manifest.ts";
+import { Count, closed, Id, Instant, Metadata, Nullable } from "./schema.ts";
+
+const Name = Type.String({ pattern: NAME_PATTERN });
+
+export const SCOPES = ["agents:read", "agents:write", "runs:read", "runs:write", "usage:read", "keys:manage"] as const;
+export const Scope = Type.Enum([...SCOPES]);
+export type Scope = Static<typeof Scope>;
+
+export const User = Type.Object({ id: Id("user"), email: Type.String(), created_at: Instant }, closed);
+export type User = Static<typeof User>;
+
+export const Workspace = Type.Object(
+  { id: Id("workspace"), name: Type.String(), plan: Type.String(), created_at: Instant },
+  closed,
+);
+export type Workspace = Static<typeof Workspace>;
+
+export const TokenPair = Type.Object(
+  {
+    token_type: Type.Literal("Bearer"),
+    access_token: Type.String({ description: "JWT, EdDSA" }),
+    expires_in: Type.Integer({ description: "Seconds the access token lives" }),
+    refresh_token: Type.String({ description: "One use: every refresh answers a new one" }),
+    refresh_expires_at: Instant,
+  },
+  closed,
+);
+export type TokenPair = Static<typeof TokenPair>;
+
+export const ApiKey = Type.Object(
+  {
+    id: Id("apiKey"),
+    name: Type.String(),
+    prefix: Type.String({ description: "How the key begins, to recognise it" }),
+    scopes: Type.Array(Scope),
+    created_at: Instant,
+    expires_at: Nullable(Instant),
+    last_used_at: Nullable(Instant),
+    revoked_at: Nullable(Instant),
+  },
+  closed,
+);
+export type ApiKey = Static<typeof ApiKey>;
+
+export const NewApiKey = Type.Object(
+  { api_key: ApiKey, key: Type.String({ description: "The key itself: shown once, stored only as a hash" }) },
+  closed,
+);
+export type NewApiKey = Static<typeof NewApiKey>;
+
+export const Agent = Type.Object(
+  {
+    id: Id("agent"),
+    name: Name,
+    description: Type.String(),
+    labels: Type.Record(Type.String(), Type.String()),
+    latest_revision: Type.Integer({ minimum: 1 }),
+    created_at: Instant,
+    updated_at: Instant,
+  },
+  closed,
+);
+export type Agent = Static<typeof Agent>;
+
+export const Revision = Type.Object(
+  {
+    agent: Name,
+    number: Type.Integer({ minimum: 1 }),
+    digest: Type.String({ description: "SHA-256 of the normalised manifest, hex" }),
+    spec: Type.Object({}, { additionalProperties: true, description: "The manifest with every default filled in" }),
+    created_at: Instant,
+  },
+  closed,
+);
+export type Revision = Static<typeof Revision>;
+
+export const Deployment = Type.Object(
+  {
+    id: Id("deployment"),
+    name: Name,
+    agent: Name,
+    revision: Type.Integer({ minimum: 1 }),
+    model: Type.String(),
+    simulated: Type.Boolean({ description: "True while answers come from the built-in simulator, not from K-EXAONE" }),
+    created_at: Instant,
+    updated_at: Instant,
+  },
+  closed,
+);
+export type Deployment = Static<typeof Deployment>;
+
+export const PlanChange = Type.Object(
+  {
+    path: Type.String({ description: "JSON pointer into the normalised manifest" }),
+    op: Type.Enum(["add", "remove", "change"]),
+    before: Type.Optional(Type.Unknown()),
+    after: Type.Optional(Type.Unknown()),
+  },
+  closed,
+);
+export type PlanChange = Static<typeof PlanChange>;
+
+export const DeployResult = Type.Object(
+  {
+    action: Type.Enum(["create", "update", "unchanged"]),
+    dry_run: Type.Boolean(),
+    deployment: Nullable(Deployment),
+    revision: Nullable(
+      Type.Integer({ description: "The revision in force afterwards; null for the plan of a new agent" }),
+    ),
+    digest: Type.String(),
+    changes: Type.Array(PlanChange),
+  },
+  closed,
+);
+export type DeployResult = Static<typeof DeployResult>;
+
+export const RUN_STATUSES = ["queued", "running", "completed", "incomplete", "failed", "cancelled", "expired"] as const;
+export const RunStatus = Type.Enum([...RUN_STATUSES]);
+export type RunStatus = Static<typeof RunStatus>;
+
+export const INCOMPLETE_REASONS = [
+  "max_steps",
+  "max_tokens",
+  "max_duration",
+  "repeated_call",
+  "output_truncated",
+  "quota",
+] as const;
+export const IncompleteReason = Type.Enum([...INCOMPLETE_REASONS]);
+export type IncompleteReason = Static<typeof IncompleteReason>;
+
+export const RunError = Type.Object({ code: Type.String(), message: Type.String() }, closed);
+export type RunError = Static<typeof RunError>;
+
+export const Usage = Type.Object(
+  {
+    input_tokens: Count,
+    cached_input_tokens: Count,
+    output_tokens: Count,
+    total_tokens: Count,
+    model_calls: Count,
+    tool_calls: Count,
+    cost_micros: Type.Integer({
+      minimum: 0,
+      description: "Millionths of a US dollar by the catalogue's price at the time",
+    }),
+    estimated: Type.Boolean({ description: "True when a host reported no usage and Maru counted itself" }),
+  },
+  closed,
+);
+export type Usage = Static<typeof Usage>;
+
+export const Run = Type.Object(
+  {
+    id: Id("run"),
+    status: RunStatus,
+    deployment: Name,
+    agent: Name,
+    revision: Type.Integer({ minimum: 1 }),
+    model: Type.String(),
+    simulated: Type.Boolean({ description: "True when the answer came from the built-in simulator" }),
+    thread_id: Nullable(Id("thread")),
+    input: Type.String(),
+    output: Nullable(Type.String()),
+    incomplete_reason: Nullable(IncompleteReason),
+    error: Nullable(RunError),
+    usage: Usage,
+    metadata: Metadata,
+    created_at: Instant,
+    started_at: Nullable(Instant),
+    finished_at: Nullable(Instant),
+  },
+  closed,
+);
+export type Run = Static<typeof Run>;
+
+export const StepToolCall = Type.Object({ id: Type.String(), name: Type.String(), arguments: Type.String() }, closed);
+
+export const Step = Type.Object(
+  {
+    seq: Type.Integer({ minimum: 1 }),
+    kind: Type.Enum(["model", "tool"]),
+    state: Type.Enum(["started", "done", "error", "unknown"]),
+    name: Type.String({ description: "The model or the tool" }),
+    attempt: Type.Integer({ minimum: 1 }),
+    reasoning: Type.Optional(Type.String()),
+    text: Type.Optional(Type.String()),
+    tool_calls: Type.Optional(Type.Array(StepToolCall)),
+    call_id: Type.Optional(Type.String()),
+    arguments: Type.Optional(Type.String()),
+    output: Type.Optional(Type.String()),
+    error_code: Type.Optional(Type.String()),
+    finish_reason: Type.Optional(Type.String()),
+    input_tokens: Type.Optional(Count),
+    cached_input_tokens: Type.Optional(Count),
+    output_tokens: Type.Optional(Count),
+    started_at: Instant,
+    finished_at: Nullable(Instant),
+  },
+  closed,
+);
+export type Step = Static<typeof Step>;
+
+export const Thread = Type.Object(
+  { id: Id("thread"), metadata: Metadata, created_at: Instant, updated_at: Instant },
+  closed,
+);
+export type Thread = Static<typeof Thread>;
+
+export const ThreadMessage = Type.Object(
+  {
+    seq: Type.Integer({ minimum: 1 }),
+    run_id: Id("run"),
+    role: Type.Enum(["user", "assistant", "tool"]),
+    content: Type.String(),
+    tool_calls: Type.Optional(Type.Array(StepToolCall)),
+    tool_call_id: Type.Optional(Type.String()),
+    name: Type.Optional(Type.String()),
+    created_at: Instant,
+  },
+  closed,
+);
+export type ThreadMessage = Static<typeof ThreadMessage>;
+
+export const Model = Type.Object(
+  {
+    id: Type.String(),
+    display_name: Type.String(),
+    provider: Type.String(),
+    upstream_model: Type.String(),
+    default: Type.Boolean(),
+    simulated: Type.Boolean(),
+    context_tokens: Count,
+    max_output_tokens: Count,
+    thinking: Type.Object({ supported: Type.Boolean(), default: Type.Boolean(), history: Type.String() }, closed),
+    tools: Type.Object({ native: Type.Boolean(), parallel: Type.Boolean() }, closed),
+    sampling: Type.Object(
+      { temperature: Type.Number(), top_p: Type.Number(), presence_penalty: Type.Number() },
+      closed,
+    ),
+    price: Nullable(
+      Type.Object(
+        {
+          currency: Type.Literal("USD"),
+          input_micros_per_mtok: Count,
+          cached_input_micros_per_mtok: Count,
+          output_micros_per_mtok: Count,
+          from: Instant,
+          to: Nullable(Instant),
+          note: Nullable(Type.String()),
+        },
+        closed,
+      ),
+    ),
+    licence: Type.Object({ name: Type.String(), note: Nullable(Type.String()) }, closed),
+    languages: Type.Array(Type.String()),
+  },
+  closed,
+);
+export type Model = Static<typeof Model>;
+
+export const QUOTA_UNITS = ["tokens", "runs"] as const;
+export type QuotaUnit = (typeof QUOTA_UNITS)[number];
+
+export const QuotaWindow = Type.Object(
+  {
+    unit: Type.Enum([...QUOTA_UNITS]),
+    limit: Count,
+    used: Count,
+    reserved: Type.Integer({ minimum: 0, description: "Held by runs in flight; what they don't use comes back" }),
+    remaining: Type.Integer({ minimum: 0, description: "limit − used − reserved, never below zero" }),
+    overdraft: Type.Integer({ minimum: 0, description: "What a model reported beyond its reservation" }),
+    started_at: Instant,
+    ends_at: Type.String({ format: "date-time", description: "Exclusive: the first instant after the window" }),
+    last_day: Type.String({ format: "date", description: "The last day of the window, in its time zone" }),
+    time_zone: Type.String(),
+    resets_at: Nullable(Instant),
+    days_left: Count,
+  },
+  closed,
+);
+export type QuotaWindow = Static<typeof QuotaWindow>;
+
+export const Quota = Type.Object(
+  { plan: Type.String(), renew: Type.Enum(["monthly", "none"]), windows: Type.Array(QuotaWindow), as_of: Instant },
+  closed,
+);
+export type Quota = Static<typeof Quota>;
+
+export const UsageGroup = Type.Object(
+  {
+    key: Type.Record(Type.String(), Type.String(), { description: "The group's values, by the names asked for" }),
+    runs: Count,
+    model_calls: Count,
+    input_tokens: Count,
+    cached_input_tokens: Count,
+    output_tokens: Count,
+    total_tokens: Count,
+    cost_micros: Count,
+  },
+  closed,
+);
+export type UsageGroup = Static<typeof UsageGroup>;
+
+export const UsageReport = Type.Object(
+  {
+    from: Instant,
+    to: Instant,
+    time_zone: Type.String(),
+    group_by: Type.Array(Type.String()),
+    data: Type.Array(UsageGroup),
+    total: UsageGroup,
+  },
+  closed,
+);
+export type UsageReport = Static<typeof UsageReport>;
+
+export const UsageRecord = Type.Object(
+  {
+    id: Id("usageRecord"),
+    run_id: Id("run"),
+    step: Type.Integer({ minimum: 1 }),
+    agent: Name,
+    deployment: Name,
+    model: Type.String(),
+    input_tokens: Count,
+    cached_input_tokens: Count,
+    output_tokens: Count,
+    cost_micros: Count,
+    estimated: Type.Boolean(),
+    at: Instant,
+  },
+  closed,
+);
+export type UsageRecord = Static<typeof UsageRecord>;
+
+export const Health = Type.Object({ status: Type.Literal("ok") }, closed);
+export const Readiness = Type.Object(
+  {
+    status: Type.Enum(["ready", "not_ready"]),
+    checks: Type.Record(
+      Type.String(),
+      Type.Object({ ok: Type.Boolean(), detail: Type.Optional(Type.String()) }, closed),
+      { description: "One entry a dependency" },
+    ),
+  },
+  closed,
+);
+export type Readiness = Static<typeof Readiness>;
+
+export const Jwks = Type.Object(
+  {
+    keys: Type.Array(
+      Type.Object(
+        {
+          kty: Type.Literal("OKP"),
+          crv: Type.Literal("Ed25519"),
+          alg: Type.Literal("EdDSA"),
+          use: Type.Literal("sig"),
+          kid: Type.String(),
+          x: Type.String(),
+        },
+        closed,
+      ),
+    ),
+  },
+  closed,
+);

@@ -1,0 +1,147 @@
+import Type, { type Static } from "typebox";
+
+/**
+ * Every way a call can fail, with its HTTP status and the title shown to people. The union is closed: a code that is
+ * not here can't be thrown, and the API guide lists exactly these.
+ */
+export const PROBLEMS = {
+  // The request itself (RFC 9110 §15.5)
+  invalid_json: [400, "The body is not valid JSON"],
+  empty_body: [400, "The body is empty"],
+  validation_failed: [400, "The request does not match its schema"],
+  unknown_field: [400, "The request has a field this call does not know"],
+  forbidden_key: [400, "The body has a key that is never allowed"],
+  invalid_string: [400, "A string has characters that cannot be stored"],
+  invalid_header: [400, "A header has a value this call does not accept"],
+  invalid_cursor: [400, "The cursor is not one this list gave out"],
+  key_in_url: [400, "Credentials must not be sent in the URL"],
+  not_found: [404, "There is no such resource"],
+  method_not_allowed: [405, "This resource does not answer that method"],
+  not_acceptable: [406, "The resource has no representation of the accepted types"],
+  request_timeout: [408, "The request was not completed in time"],
+  body_too_large: [413, "The body is too large"],
+  unsupported_media_type: [415, "The content type is not one this call reads"],
+  headers_too_large: [431, "The request's headers are too large"],
+  // Who is calling
+  missing_credentials: [401, "The call has no credentials"],
+  invalid_credentials: [401, "The credentials are not valid"],
+  invalid_token: [401, "The token is not valid"],
+  token_expired: [401, "The token has expired"],
+  insufficient_scope: [403, "The credentials do not allow this call"],
+  // State
+  email_taken: [409, "An account with this address exists"],
+  idempotency_mismatch: [409, "The Idempotency-Key was used with another request"],
+  idempotency_in_progress: [409, "The first call with this Idempotency-Key is still running"],
+  run_finished: [409, "The run has already ended"],
+  thread_busy: [409, "The thread has a run that has not ended"],
+  thread_in_use: [409, "The thread has runs that have not ended"],
+  precondition_failed: [412, "The resource has changed since it was read"],
+  // The manifest
+  manifest_syntax: [400, "The manifest is not valid YAML or JSON"],
+  manifest_too_deep: [400, "The manifest is nested too deeply"],
+  manifest_invalid: [400, "The manifest does not match its schema"],
+  yaml_alias_forbidden: [400, "YAML anchors, aliases and merge keys are not allowed in a manifest"],
+  yaml_tag_forbidden: [400, "YAML tags are not allowed in a manifest"],
+  duplicate_key: [400, "The manifest has the same key twice"],
+  unsupported_version: [400, "The manifest's apiVersion is not supported"],
+  invalid_name: [400, "A name in the manifest is not allowed"],
+  duplicate_tool: [400, "Two tools have the same name"],
+  unknown_model: [400, "The catalogue has no such model"],
+  limit_out_of_range: [400, "A limit is outside its range"],
+  tool_schema_invalid: [400, "A tool's parameters are not a schema Maru accepts"],
+  template_error: [400, "A template in the manifest is not valid"],
+  url_not_allowed: [400, "A URL in the manifest is not allowed"],
+  header_not_allowed: [400, "A header in the manifest is not allowed"],
+  effect_class_invalid: [400, "A tool's effect class does not fit its method"],
+  // Limits and quota
+  rate_limited: [429, "Too many calls"],
+  too_many_attempts: [429, "Too many failed attempts"],
+  quota_exhausted: [429, "The quota of the current window is used up"],
+  free_tier_ended: [402, "The free tier has ended"],
+  // The service
+  internal: [500, "Something went wrong on our side"],
+  unavailable: [503, "The service cannot answer right now"],
+} as const satisfies Record<string, readonly [number, string]>;
+
+export type ProblemCode = keyof typeof PROBLEMS;
+
+/** One place in the request that is wrong: RFC 6901 pointer into the body, or `?name` / `header:Name` outside it. */
+export const ProblemDetail = Type.Object(
+  {
+    pointer: Type.String({ description: "JSON pointer into the body, `?name` for a query parameter, `header:Name`" }),
+    code: Type.String(),
+    detail: Type.String(),
+    line: Type.Optional(Type.Integer({ minimum: 1 })),
+    column: Type.Optional(Type.Integer({ minimum: 1 })),
+    suggestion: Type.Optional(Type.String()),
+  },
+  { additionalProperties: false },
+);
+export type ProblemDetail = Static<typeof ProblemDetail>;
+
+/** RFC 9457 problem document as every error reply carries it. */
+export const ProblemDocument = Type.Object(
+  {
+    type: Type.String({ format: "uri-reference", description: "Identifies the kind of problem" }),
+    title: Type.String(),
+    status: Type.Integer({ minimum: 400, maximum: 599 }),
+    code: Type.Enum(Object.keys(PROBLEMS) as ProblemCode[]),
+    detail: Type.Optional(Type.String()),
+    instance: Type.Optional(Type.String({ description: "The request id" })),
+    doc: Type.String({ format: "uri-reference", description: "Where the problem is explained" }),
+    errors: Type.Optional(Type.Array(ProblemDetail)),
+    retry_after_ms: Type.Optional(Type.Integer({ minimum: 0 })),
+    ends_at: Type.Optional(Type.String({ format: "date-time", description: "When the free tier ended" })),
+    resets_at: Type.Optional(Type.String({ format: "date-time", description: "When the quota window starts anew" })),
+    limit: Type.Optional(Type.String({ description: "Name of the limit that refused the call" })),
+  },
+  { additionalProperties: false },
+);
+export type ProblemDocument = Static<typeof ProblemDocument>;
+
+export interface ProblemExtras {
+  readonly errors?: readonly ProblemDetail[];
+  readonly retryAfterMs?: number;
+  readonly endsAt?: Date;
+  readonly resetsAt?: Date;
+  readonly limit?: string;
+}
+
+/** What a caller can act on. Thrown where it is known, rendered in one place (the gateway's error handler). */
+export class Problem extends Error {
+  readonly code: ProblemCode;
+  readonly detail: string | undefined;
+  readonly extras: ProblemExtras;
+
+  constructor(code: ProblemCode, detail?: string, extras: ProblemExtras = {}) {
+    super(detail ?? PROBLEMS[code][1]);
+    this.name = "Problem";
+    this.code = code;
+    this.detail = detail;
+    this.extras = extras;
+  }
+
+  get status(): number {
+    return PROBLEMS[this.code][0];
+  }
+
+  /** The document of RFC 9457 §3; `instance` is the request id. */
+  toDocument(instance: string): ProblemDocument {
+    const { errors, retryAfterMs, endsAt, resetsAt, limit } = this.extras;
+    const doc = `/docs/problems#${this.code}`;
+    return {
+      type: doc,
+      title: PROBLEMS[this.code][1],
+      status: this.status,
+      code: this.code,
+      ...(this.detail === undefined ? {} : { detail: this.detail }),
+      instance,
+      doc,
+      ...(errors === undefined ? {} : { errors: [...errors] }),
+      ...(retryAfterMs === undefined ? {} : { retry_after_ms: Math.ceil(retryAfterMs) }),
+      ...(endsAt === undefined ? {} : { ends_at: endsAt.toISOString() }),
+      ...(resetsAt === undefined ? {} : { resets_at: resetsAt.toISOString() }),
+      ...(limit === undefined ? {} : { limit }),
+    };
+  }
+}

@@ -1,0 +1,436 @@
+import Type from "typebox";
+import { DeltaEvent, DurableEvent, SnapshotEvent } from "./events.ts";
+import { AgentManifest, NAME_PATTERN } from "./manifest.ts";
+import * as o from "./objects.ts";
+import type { RouteContract } from "./route.ts";
+import { closed, Id, Instant, Metadata, Nullable, Page, PageQuery, Text } from "./schema.ts";
+
+const Email = Type.String({ format: "email", maxLength: 254 });
+const Password = Text(200, 10);
+const AgentParam = Type.Object({ agent: Type.String({ pattern: NAME_PATTERN }) }, closed);
+const RunParam = Type.Object({ run: Id("run") }, closed);
+const ThreadParam = Type.Object({ thread: Id("thread") }, closed);
+const page = Type.Object({ ...PageQuery }, closed);
+const YAML = ["application/yaml", "application/x-yaml", "text/yaml"] as const;
+
+export const CreateRun = Type.Object(
+  {
+    deployment: Type.String({ pattern: NAME_PATTERN, description: "Name of the deployment to run" }),
+    input: Text(262_144, 1),
+    thread_id: Type.Optional(Id("thread")),
+    metadata: Type.Optional(Metadata),
+  },
+  closed,
+);
+
+export const routes = {
+  // --- auth
+  register: {
+    method: "POST",
+    path: "/v1/auth/register",
+    tag: "auth",
+    summary: "Create an account with its own workspace",
+    access: "public",
+    body: Type.Object({ email: Email, password: Password, workspace: Type.Optional(Text(64, 1)) }, closed),
+    replies: { 201: Type.Object({ user: o.User, workspace: o.Workspace, tokens: o.TokenPair }, closed) },
+    problems: ["email_taken", "too_many_attempts"],
+  },
+  token: {
+    method: "POST",
+    path: "/v1/auth/token",
+    tag: "auth",
+    summary: "Sign in, or exchange a refresh token for a new pair",
+    description:
+      "A refresh token works once. Using an old one again ends the whole session, since one of its two users is a thief.",
+    access: "public",
+    body: Type.Union([
+      Type.Object(
+        {
+          grant_type: Type.Literal("password"),
+          email: Type.String({ maxLength: 254 }),
+          password: Type.String({ maxLength: 200 }),
+        },
+        closed,
+      ),
+      Type.Object(
+        { grant_type: Type.Literal("refresh_token"), refresh_token: Type.String({ maxLength: 200 }) },
+        closed,
+      ),
+    ]),
+    replies: { 200: o.TokenPair },
+    problems: ["invalid_credentials", "too_many_attempts"],
+  },
+  logout: {
+    method: "POST",
+    path: "/v1/auth/logout",
+    tag: "auth",
+    summary: "End the session the access token belongs to",
+    access: "user",
+    replies: { 204: null },
+  },
+  whoami: {
+    method: "GET",
+    path: "/v1/auth/me",
+    tag: "auth",
+    summary: "Who the credentials belong to and what they allow",
+    access: "runs:read",
+    replies: {
+      200: Type.Object({ workspace: o.Workspace, user: Nullable(o.User), scopes: Type.Array(o.Scope) }, closed),
+    },
+  },
+  jwks: {
+    method: "GET",
+    path: "/.well-known/jwks.json",
+    tag: "auth",
+    summary: "Public keys that verify access tokens (RFC 7517)",
+    access: "public",
+    replies: { 200: o.Jwks },
+  },
+  createApiKey: {
+    method: "POST",
+    path: "/v1/api-keys",
+    tag: "api-keys",
+    summary: "Create an API key; the reply is the only time it is shown",
+    access: "keys:manage",
+    body: Type.Object(
+      {
+        name: Text(64, 1),
+        scopes: Type.Array(o.Scope, { minItems: 1, uniqueItems: true }),
+        expires_at: Type.Optional(Nullable(Instant)),
+      },
+      closed,
+    ),
+    replies: { 201: o.NewApiKey },
+    idempotent: true,
+  },
+  listApiKeys: {
+    method: "GET",
+    path: "/v1/api-keys",
+    tag: "api-keys",
+    summary: "The workspace's API keys, newest first",
+    access: "keys:manage",
+    query: page,
+    replies: { 200: Page(o.ApiKey) },
+  },
+  getApiKey: {
+    method: "GET",
+    path: "/v1/api-keys/{key}",
+    tag: "api-keys",
+    summary: "One API key",
+    access: "keys:manage",
+    params: Type.Object({ key: Id("apiKey") }, closed),
+    replies: { 200: o.ApiKey },
+  },
+  revokeApiKey: {
+    method: "DELETE",
+    path: "/v1/api-keys/{key}",
+    tag: "api-keys",
+    summary: "Revoke an API key; every gateway refuses it within five seconds",
+    access: "keys:manage",
+    params: Type.Object({ key: Id("apiKey") }, closed),
+    replies: { 204: null },
+  },
+  // --- deployments
+  deploy: {
+    method: "POST",
+    path: "/v1/deployments",
+    tag: "deployments",
+    summary: "Deploy a manifest: creates or rolls forward; the same manifest again changes nothing",
+    description:
+      "With `dry_run=true` the reply is the plan and nothing is written. `If-Match` guards against a lost update.",
+    access: "agents:write",
+    query: Type.Object({ dry_run: Type.Optional(Type.Boolean()) }, closed),
+    headers: Type.Object({ "if-match": Type.Optional(Type.String({ maxLength: 200 })) }),
+    body: AgentManifest,
+    bodyTypes: YAML,
+    replies: { 200: o.DeployResult, 201: o.DeployResult },
+    problems: [
+      "manifest_syntax",
+      "manifest_too_deep",
+      "manifest_invalid",
+      "yaml_alias_forbidden",
+      "yaml_tag_forbidden",
+      "duplicate_key",
+      "unsupported_version",
+      "invalid_name",
+      "duplicate_tool",
+      "unknown_model",
+      "limit_out_of_range",
+      "tool_schema_invalid",
+      "template_error",
+      "url_not_allowed",
+      "header_not_allowed",
+      "effect_class_invalid",
+      "precondition_failed",
+    ],
+    idempotent: true,
+  },
+  listDeployments: {
+    method: "GET",
+    path: "/v1/deployments",
+    tag: "deployments",
+    summary: "The workspace's deployments, newest first",
+    access: "agents:read",
+    query: page,
+    replies: { 200: Page(o.Deployment) },
+  },
+  getDeployment: {
+    method: "GET",
+    path: "/v1/deployments/{deployment}",
+    tag: "deployments",
+    summary: "One deployment",
+    access: "agents:read",
+    params: Type.Object({ deployment: Type.String({ pattern: NAME_PATTERN }) }, closed),
+    replies: { 200: o.Deployment },
+  },
+  // --- agents
+  listAgents: {
+    method: "GET",
+    path: "/v1/agents",
+    tag: "agents",
+    summary: "The workspace's agents, newest first",
+    access: "agents:read",
+    query: page,
+    replies: { 200: Page(o.Agent) },
+  },
+  getAgent: {
+    method: "GET",
+    path: "/v1/agents/{agent}",
+    tag: "agents",
+    summary: "One agent",
+    access: "agents:read",
+    params: AgentParam,
+    replies: { 200: o.Agent },
+  },
+  listRevisions: {
+    method: "GET",
+    path: "/v1/agents/{agent}/revisions",
+    tag: "agents",
+    summary: "The agent's revisions, newest first",
+    access: "agents:read",
+    params: AgentParam,
+    query: page,
+    replies: { 200: Page(o.Revision) },
+  },
+  getRevision: {
+    method: "GET",
+    path: "/v1/agents/{agent}/revisions/{number}",
+    tag: "agents",
+    summary: "One revision, with the manifest as it runs",
+    access: "agents:read",
+    params: Type.Object(
+      { agent: Type.String({ pattern: NAME_PATTERN }), number: Type.Integer({ minimum: 1, maximum: 2_147_483_647 }) },
+      closed,
+    ),
+    replies: { 200: o.Revision },
+  },
+  // --- runs
+  createRun: {
+    method: "POST",
+    path: "/v1/runs",
+    tag: "runs",
+    summary: "Start a run",
+    description:
+      "Answers 202 at once. `Prefer: wait=N` (1 to 60 seconds) waits for the end and answers 200 when it came in time. " +
+      "`Accept: text/event-stream` streams the run's events.",
+    access: "runs:write",
+    headers: Type.Object({ prefer: Type.Optional(Type.String({ maxLength: 200 })) }),
+    body: CreateRun,
+    replies: { 200: o.Run, 202: o.Run },
+    events: Type.Union([DurableEvent, DeltaEvent, SnapshotEvent]),
+    problems: ["not_found", "thread_busy", "quota_exhausted", "free_tier_ended"],
+    idempotent: true,
+  },
+  listRuns: {
+    method: "GET",
+    path: "/v1/runs",
+    tag: "runs",
+    summary: "The workspace's runs, newest first",
+    access: "runs:read",
+    query: Type.Object(
+      {
+        ...PageQuery,
+        status: Type.Optional(o.RunStatus),
+        deployment: Type.Optional(Type.String({ pattern: NAME_PATTERN })),
+        thread_id: Type.Optional(Id("thread")),
+      },
+      closed,
+    ),
+    replies: { 200: Page(o.Run) },
+  },
+  getRun: {
+    method: "GET",
+    path: "/v1/runs/{run}",
+    tag: "runs",
+    summary: "One run",
+    access: "runs:read",
+    params: RunParam,
+    replies: { 200: o.Run },
+  },
+  listRunEvents: {
+    method: "GET",
+    path: "/v1/runs/{run}/events",
+    tag: "runs",
+    summary: "The run's events: JSON, or with `Accept: text/event-stream` a stream until the run ends",
+    description: "A stream resumes after `Last-Event-ID`. The JSON form pages by `after_seq`.",
+    access: "runs:read",
+    params: RunParam,
+    query: Type.Object(
+      {
+        after_seq: Type.Optional(Type.Integer({ minimum: 0, maximum: 2_147_483_647 })),
+        limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000, default: 100 })),
+      },
+      closed,
+    ),
+    headers: Type.Object({ "last-event-id": Type.Optional(Type.String({ maxLength: 32 })) }),
+    replies: { 200: Type.Object({ data: Type.Array(DurableEvent), last_seq: Type.Integer({ minimum: 0 }) }, closed) },
+    events: Type.Union([DurableEvent, DeltaEvent, SnapshotEvent]),
+  },
+  listRunSteps: {
+    method: "GET",
+    path: "/v1/runs/{run}/steps",
+    tag: "runs",
+    summary: "The run's journal, in order",
+    access: "runs:read",
+    params: RunParam,
+    replies: { 200: Type.Object({ data: Type.Array(o.Step) }, closed) },
+  },
+  cancelRun: {
+    method: "POST",
+    path: "/v1/runs/{run}/cancel",
+    tag: "runs",
+    summary: "Cancel a run: at once when queued, else as soon as its worker hears of it",
+    access: "runs:write",
+    params: RunParam,
+    replies: { 202: o.Run },
+    problems: ["run_finished"],
+    idempotent: true,
+  },
+  // --- threads
+  createThread: {
+    method: "POST",
+    path: "/v1/threads",
+    tag: "threads",
+    summary: "Create a thread: runs that name it share a conversation",
+    access: "runs:write",
+    body: Type.Object({ metadata: Type.Optional(Metadata) }, closed),
+    replies: { 201: o.Thread },
+    idempotent: true,
+  },
+  listThreads: {
+    method: "GET",
+    path: "/v1/threads",
+    tag: "threads",
+    summary: "The workspace's threads, newest first",
+    access: "runs:read",
+    query: page,
+    replies: { 200: Page(o.Thread) },
+  },
+  getThread: {
+    method: "GET",
+    path: "/v1/threads/{thread}",
+    tag: "threads",
+    summary: "One thread",
+    access: "runs:read",
+    params: ThreadParam,
+    replies: { 200: o.Thread },
+  },
+  listThreadMessages: {
+    method: "GET",
+    path: "/v1/threads/{thread}/messages",
+    tag: "threads",
+    summary: "The thread's conversation, oldest first",
+    access: "runs:read",
+    params: ThreadParam,
+    query: page,
+    replies: { 200: Page(o.ThreadMessage) },
+  },
+  deleteThread: {
+    method: "DELETE",
+    path: "/v1/threads/{thread}",
+    tag: "threads",
+    summary: "Delete a thread and its messages; its runs stay",
+    access: "runs:write",
+    params: ThreadParam,
+    headers: Type.Object({ "if-match": Type.Optional(Type.String({ maxLength: 200 })) }),
+    replies: { 204: null },
+    problems: ["thread_in_use", "precondition_failed"],
+  },
+  // --- models, quota, usage
+  listModels: {
+    method: "GET",
+    path: "/v1/models",
+    tag: "models",
+    summary: "The model catalogue",
+    access: "agents:read",
+    replies: { 200: Type.Object({ data: Type.Array(o.Model) }, closed) },
+  },
+  getModel: {
+    method: "GET",
+    path: "/v1/models/{model}",
+    tag: "models",
+    summary: "One model of the catalogue",
+    access: "agents:read",
+    params: Type.Object({ model: Type.String({ pattern: "^[A-Za-z0-9._-]{1,128}$" }) }, closed),
+    replies: { 200: o.Model },
+  },
+  getQuota: {
+    method: "GET",
+    path: "/v1/quota",
+    tag: "quota",
+    summary: "What the workspace may still use, until when, and what happens then",
+    access: "usage:read",
+    replies: { 200: o.Quota },
+  },
+  getUsage: {
+    method: "GET",
+    path: "/v1/usage",
+    tag: "quota",
+    summary: "Usage of a period, grouped",
+    access: "usage:read",
+    query: Type.Object(
+      {
+        from: Type.Optional(Instant),
+        to: Type.Optional(Instant),
+        time_zone: Type.Optional(Type.String({ maxLength: 64, description: "IANA name; days are cut in it" })),
+        group_by: Type.Optional(
+          Type.String({
+            pattern: "^(day|agent|deployment|model|key)(,(day|agent|deployment|model|key)){0,4}$",
+            description: "Comma-separated: day, agent, deployment, model, key",
+          }),
+        ),
+      },
+      closed,
+    ),
+    replies: { 200: o.UsageReport },
+  },
+  listUsageRecords: {
+    method: "GET",
+    path: "/v1/usage/records",
+    tag: "quota",
+    summary: "One record a model step, newest first",
+    access: "usage:read",
+    query: Type.Object({ ...PageQuery, run_id: Type.Optional(Id("run")) }, closed),
+    replies: { 200: Page(o.UsageRecord) },
+  },
+  // --- operations
+  health: {
+    method: "GET",
+    path: "/healthz",
+    tag: "operations",
+    summary: "The process answers",
+    access: "public",
+    replies: { 200: o.Health },
+  },
+  ready: {
+    method: "GET",
+    path: "/readyz",
+    tag: "operations",
+    summary: "The process can serve: says which dependency is down",
+    access: "public",
+    replies: { 200: o.Readiness, 503: o.Readiness },
+  },
+} as const satisfies Record<string, RouteContract>;
+
+export type Routes = typeof routes;
+export type OperationId = keyof Routes;
