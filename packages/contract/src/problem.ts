@@ -29,6 +29,7 @@ export const PROBLEMS = {
   token_expired: [401, "The token has expired"],
   insufficient_scope: [403, "The credentials do not allow this call"],
   // State
+  name_taken: [409, "The name belongs to something else in this workspace"],
   email_taken: [409, "An account with this address exists"],
   idempotency_mismatch: [409, "The Idempotency-Key was used with another request"],
   idempotency_in_progress: [409, "The first call with this Idempotency-Key is still running"],

@@ -161,6 +161,7 @@ export const routes = {
       "url_not_allowed",
       "header_not_allowed",
       "effect_class_invalid",
+      "name_taken",
       "precondition_failed",
     ],
     idempotent: true,

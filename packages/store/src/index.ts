@@ -1,0 +1,40 @@
+import { createAccounts } from "./accounts.ts";
+import { type DatabaseOptions, openDatabase } from "./database.ts";
+import { createDeployments } from "./deployments.ts";
+import { createIdempotency } from "./idempotency.ts";
+import { createJournal } from "./journal.ts";
+import { createQuotas } from "./quota.ts";
+import { createRuns } from "./runs.ts";
+import { createThreads } from "./threads.ts";
+import { createUsage } from "./usage.ts";
+
+export type { Accounts, FoundApiKey, Session } from "./accounts.ts";
+export type { Deployments } from "./deployments.ts";
+export type { Claim, Journal, JournalWrite, StepDone, StepIntent, WriteResult } from "./journal.ts";
+export type { NewRun, RunFilter, Runs, StoredEvent } from "./runs.ts";
+export { type ModelOutput, type StoredStep, stepObject, type ToolOutput } from "./steps.ts";
+export type { UsageDimension } from "./usage.ts";
+
+/**
+ * Opens the store: one module an aggregate over one pool.
+ * @throws Error when the role could bypass row security, or the database does not answer
+ */
+export async function openStore(options: DatabaseOptions) {
+  const db = await openDatabase(options);
+  const quotas = createQuotas(db);
+  return {
+    accounts: createAccounts(db),
+    deployments: createDeployments(db),
+    idempotency: createIdempotency(db),
+    journal: createJournal(db),
+    quotas,
+    runs: createRuns(db, quotas),
+    threads: createThreads(db),
+    usage: createUsage(db),
+    ping: () => db.ping(),
+    /** Statements sent on the hot path so far. */
+    roundTrips: () => db.roundTrips(),
+    close: () => db.close(),
+  };
+}
+export type Store = Awaited<ReturnType<typeof openStore>>;

@@ -1,0 +1,321 @@
+import {
+  type AgentSpec,
+  type IncompleteReason,
+  idOf,
+  type Message,
+  newId,
+  type RunError,
+  type ToolCall,
+  uuidOf,
+} from "@maru/contract";
+import { type Database, instant, only } from "./database.ts";
+import type { StoredEvent } from "./runs.ts";
+import type { ModelOutput, StoredStep, ToolOutput } from "./steps.ts";
+
+/** A run as its worker holds it. `epoch` is the fencing token: every write shows it, and a higher one in the row wins. */
+export interface Claim {
+  readonly workspaceId: string;
+  readonly runId: string;
+  readonly epoch: number;
+  readonly spec: AgentSpec;
+  /** Identifies the immutable revision, for caches. */
+  readonly revisionKey: string;
+  readonly input: string;
+  readonly threadId: string | null;
+  readonly startedAt: Date;
+  /** Database clock at the claim. */
+  readonly now: Date;
+  readonly steps: readonly StoredStep[];
+  readonly threadMessages: readonly Message[];
+  readonly events: { readonly first: number; readonly last: number };
+}
+
+export interface StepDone {
+  readonly seq: number;
+  readonly state: "done" | "error" | "unknown";
+  readonly output: ModelOutput | ToolOutput;
+}
+export interface StepIntent {
+  readonly seq: number;
+  readonly kind: "model" | "tool";
+  readonly name: string;
+  readonly effect: "model" | "safe" | "idempotent" | "at_most_once";
+  readonly input: ToolCall | null;
+}
+export interface JournalWrite {
+  readonly done: readonly StepDone[];
+  readonly start: readonly StepIntent[];
+  readonly events: readonly { readonly type: string; readonly data: Record<string, unknown> }[];
+  readonly usage: {
+    readonly step: number;
+    readonly model: string;
+    readonly inputTokens: number;
+    readonly cachedInputTokens: number;
+    readonly outputTokens: number;
+    readonly costMicros: number;
+    readonly estimated: boolean;
+  } | null;
+  /** Tokens to hold for the model step that comes next; 0 when none does. Only read together with `usage`. */
+  readonly reserveTokens: number;
+  readonly end: {
+    readonly status: "completed" | "incomplete" | "failed" | "cancelled";
+    readonly output: string | null;
+    readonly reason: IncompleteReason | null;
+    readonly error: RunError | null;
+    /** What the run adds to its thread. */
+    readonly messages: readonly Message[];
+    readonly tokens: number;
+  } | null;
+}
+export type WriteResult =
+  | { readonly ok: false }
+  | {
+      readonly ok: true;
+      readonly events: readonly StoredEvent[];
+      /** False when the quota had no room for `reserveTokens`. */
+      readonly room: boolean;
+      readonly cancelRequested: boolean;
+    };
+
+/**
+ * What workers do to runs. Writes of concurrent runs are committed together (group commit): while one batch is on its
+ * way the next gathers, so at low load a write waits for nothing and at high load many share one transaction. A write is
+ * acknowledged only after its commit.
+ */
+export function createJournal(db: Database, options: { maxBatch: number } = { maxBatch: 64 }) {
+  let pending: { op: Operation; resolve: (result: WriteResult) => void; reject: (error: unknown) => void }[] = [];
+  let writing = 0;
+  // Two batches in flight keep the database busy while one is being encoded; more would only shrink the batches.
+  const MAX_WRITING = 2;
+
+  const send = async (): Promise<void> => {
+    const batch = pending.slice(0, options.maxBatch);
+    pending = pending.slice(options.maxBatch);
+    writing++;
+    try {
+      batch.sort((a, b) => (a.op.w + a.op.r < b.op.w + b.op.r ? -1 : 1));
+      try {
+        settle(batch, await write(batch.map(({ op }) => op)));
+      } catch (error) {
+        if (batch.length === 1) throw error;
+        // One bad operation must not fail its neighbours: repeat them one by one, each with its own verdict.
+        for (const item of batch) {
+          await write([item.op]).then(
+            (answer) => settle([item], answer),
+            (reason) => item.reject(reason),
+          );
+        }
+      }
+    } catch (error) {
+      for (const item of batch) item.reject(error);
+    } finally {
+      writing--;
+      if (pending.length > 0) void send();
+    }
+  };
+
+  const write = async (ops: readonly Operation[]) => {
+    const rows = await db.call<{ r: BatchAnswer }>("SELECT write_journal($1) AS r", [JSON.stringify(ops)]);
+    return only(rows).r;
+  };
+
+  const settle = (batch: readonly { op: Operation; resolve: (result: WriteResult) => void }[], answer: BatchAnswer) => {
+    const at = instant(answer.at);
+    for (const [index, { op, resolve }] of batch.entries()) {
+      const result = answer.results[index];
+      if (result?.ok !== true) {
+        resolve({ ok: false });
+        continue;
+      }
+      resolve({
+        ok: true,
+        room: result.room,
+        cancelRequested: result.cancel,
+        events: op.events.map((event, n) => ({ seq: result.first_event + n, ...event, at })),
+      });
+    }
+  };
+
+  return {
+    /**
+     * Takes the run, or answers why there is nothing to take: `ended` when the claim itself ended it (cancelled,
+     * expired, too many workers lost).
+     */
+    async claim(
+      workspaceId: string,
+      runId: string,
+      leaseMs: number,
+      maxLost: number,
+    ): Promise<Claim | { ended: boolean }> {
+      const rows = await db.call<{ r: ClaimRow }>("SELECT claim_run($1, $2, $3, $4) AS r", [
+        uuidOf("workspace", workspaceId),
+        uuidOf("run", runId),
+        leaseMs,
+        maxLost,
+      ]);
+      const { r } = only(rows);
+      if (!r.claimed) return { ended: r.ended ?? false };
+      return {
+        workspaceId,
+        runId,
+        epoch: r.epoch,
+        spec: r.spec,
+        revisionKey: r.revision,
+        input: r.input,
+        threadId: r.thread_id === null ? null : idOf("thread", r.thread_id),
+        startedAt: new Date(r.started_at),
+        now: new Date(r.now),
+        steps: r.steps.map(
+          ({ started_at, finished_at, ...step }) =>
+            ({ ...step, startedAt: started_at, finishedAt: finished_at }) as StoredStep,
+        ),
+        threadMessages: r.messages.map(threadMessage),
+        events: { first: r.first_event, last: r.last_event },
+      };
+    },
+
+    /** Appends to the run's journal, or answers `ok: false` when another worker has the run by now. */
+    write(claim: Pick<Claim, "workspaceId" | "runId" | "epoch">, entry: JournalWrite): Promise<WriteResult> {
+      return new Promise((resolve, reject) => {
+        pending.push({ op: operation(claim, entry), resolve, reject });
+        if (writing < MAX_WRITING) void send();
+      });
+    },
+
+    /** Renews the leases of all runs this worker holds; answers the held ones and which of them were asked to stop. */
+    async renew(
+      held: readonly Pick<Claim, "workspaceId" | "runId" | "epoch">[],
+      leaseMs: number,
+    ): Promise<Map<string, { cancel: boolean }>> {
+      const rows = await db.call<{ run_id: string; cancel: boolean }>("SELECT * FROM renew_leases($1, $2)", [
+        JSON.stringify(
+          held.map(({ workspaceId, runId, epoch }) => ({
+            w: uuidOf("workspace", workspaceId),
+            r: uuidOf("run", runId),
+            e: epoch,
+          })),
+        ),
+        leaseMs,
+      ]);
+      return new Map(rows.map((row) => [idOf("run", row.run_id), { cancel: row.cancel }]));
+    },
+
+    /** Hands a run back to the queue with its journal as it is. */
+    async release({ workspaceId, runId, epoch }: Pick<Claim, "workspaceId" | "runId" | "epoch">): Promise<boolean> {
+      const rows = await db.call<{ r: boolean }>("SELECT release_run($1, $2, $3) AS r", [
+        uuidOf("workspace", workspaceId),
+        uuidOf("run", runId),
+        epoch,
+      ]);
+      return only(rows).r;
+    },
+
+    /** Runs whose wake-up must be sent (again), each marked as sent: at most `limit`. */
+    async due(limit: number, resendMs: number) {
+      const rows = await db.call<{ workspace_id: string; run_id: string; epoch: number; recovered: boolean }>(
+        "SELECT * FROM due_runs($1, $2)",
+        [limit, resendMs],
+      );
+      return rows.map((row) => ({
+        workspaceId: idOf("workspace", row.workspace_id),
+        runId: idOf("run", row.run_id),
+        epoch: row.epoch,
+        recovered: row.recovered,
+      }));
+    },
+  };
+}
+export type Journal = ReturnType<typeof createJournal>;
+
+interface Operation {
+  readonly w: string;
+  readonly r: string;
+  readonly e: number;
+  readonly events: JournalWrite["events"];
+  readonly [field: string]: unknown;
+}
+
+function operation(
+  { workspaceId, runId, epoch }: Pick<Claim, "workspaceId" | "runId" | "epoch">,
+  entry: JournalWrite,
+): Operation {
+  const { usage, end } = entry;
+  return {
+    w: uuidOf("workspace", workspaceId) as string,
+    r: uuidOf("run", runId) as string,
+    e: epoch,
+    done: entry.done,
+    start: entry.start,
+    events: entry.events,
+    reserve: entry.reserveTokens,
+    tools: entry.done.filter(({ output }) => "isError" in output).length,
+    ...(usage === null
+      ? {}
+      : {
+          usage: {
+            id: uuidOf("usageRecord", newId("usageRecord")),
+            step: usage.step,
+            model: usage.model,
+            input: usage.inputTokens,
+            cached: usage.cachedInputTokens,
+            output: usage.outputTokens,
+            cost: usage.costMicros,
+            estimated: usage.estimated,
+          },
+        }),
+    ...(end === null
+      ? {}
+      : {
+          end: {
+            status: end.status,
+            output: end.output,
+            reason: end.reason,
+            error: end.error,
+            tokens: end.tokens,
+            messages: end.messages.map((message) => ({
+              role: message.role,
+              content: message.content,
+              ...(message.role === "assistant" && message.toolCalls !== undefined
+                ? { tool_calls: message.toolCalls }
+                : {}),
+              ...(message.role === "tool" ? { tool_call_id: message.toolCallId, name: message.name } : {}),
+            })),
+          },
+        }),
+  };
+}
+
+interface BatchAnswer {
+  readonly at: string;
+  readonly results: readonly { ok: boolean; first_event: number; room: boolean; cancel: boolean }[];
+}
+type ClaimRow =
+  | { claimed: false; ended?: boolean }
+  | {
+      claimed: true;
+      epoch: number;
+      spec: AgentSpec;
+      revision: string;
+      input: string;
+      thread_id: string | null;
+      started_at: string;
+      now: string;
+      first_event: number;
+      last_event: number;
+      steps: { started_at: string; finished_at: string | null; [field: string]: unknown }[];
+      messages: ThreadRow[];
+    };
+interface ThreadRow {
+  readonly role: "user" | "assistant" | "tool";
+  readonly content: string;
+  readonly tool_calls: ToolCall[] | null;
+  readonly tool_call_id: string | null;
+  readonly name: string | null;
+}
+
+function threadMessage(row: ThreadRow): Message {
+  if (row.role === "tool")
+    return { role: "tool", toolCallId: row.tool_call_id ?? "", name: row.name ?? "", content: row.content };
+  if (row.role === "user") return { role: "user", content: row.content };
+  return { role: "assistant", content: row.content, ...(row.tool_calls === null ? {} : { toolCalls: row.tool_calls }) };
+}

@@ -1,0 +1,69 @@
+import type { Step, TokenUsage, ToolCall } from "@maru/contract";
+import { instant, instantOrNull } from "./database.ts";
+
+/** What a finished model step leaves in the journal. */
+export interface ModelOutput {
+  readonly reasoning: string;
+  readonly text: string;
+  readonly toolCalls: readonly ToolCall[];
+  readonly finishReason: string;
+  readonly usage: TokenUsage;
+  readonly model: string;
+}
+/** What a finished tool step leaves in the journal. */
+export interface ToolOutput {
+  readonly output: string;
+  readonly isError: boolean;
+  readonly code: string | null;
+}
+
+interface StepBase {
+  readonly seq: number;
+  readonly state: "started" | "done" | "error" | "unknown";
+  readonly name: string;
+  readonly epoch: number;
+  readonly attempt: number;
+  readonly startedAt: string | Date;
+  readonly finishedAt: string | Date | null;
+}
+export type StoredStep =
+  | (StepBase & {
+      readonly kind: "model";
+      readonly effect: "model";
+      readonly input: null;
+      readonly output: ModelOutput | null;
+    })
+  | (StepBase & {
+      readonly kind: "tool";
+      readonly effect: "safe" | "idempotent" | "at_most_once";
+      readonly input: ToolCall;
+      readonly output: ToolOutput | null;
+    });
+
+/** A journal row as the API shows it. */
+export function stepObject(step: StoredStep): Step {
+  return {
+    seq: step.seq,
+    kind: step.kind,
+    state: step.state,
+    name: step.name,
+    attempt: step.attempt,
+    ...(step.kind === "model" && step.output !== null
+      ? {
+          reasoning: step.output.reasoning,
+          text: step.output.text,
+          tool_calls: step.output.toolCalls.map(({ id, name, arguments: args }) => ({ id, name, arguments: args })),
+          finish_reason: step.output.finishReason,
+          input_tokens: step.output.usage.inputTokens,
+          cached_input_tokens: step.output.usage.cachedInputTokens,
+          output_tokens: step.output.usage.outputTokens,
+        }
+      : {}),
+    ...(step.kind === "tool" ? { call_id: step.input.id, arguments: step.input.arguments } : {}),
+    ...(step.kind === "tool" && step.output !== null
+      ? { output: step.output.output, ...(step.output.code === null ? {} : { error_code: step.output.code }) }
+      : {}),
+    started_at: instant(step.startedAt),
+    finished_at: instantOrNull(step.finishedAt),
+  };
+}
