@@ -9,6 +9,8 @@ export interface ModelOutput {
   readonly finishReason: string;
   readonly usage: TokenUsage;
   readonly model: string;
+  /** Why a step in state `error` failed. */
+  readonly error?: { readonly code: string; readonly message: string };
 }
 /** What a finished tool step leaves in the journal. */
 export interface ToolOutput {
@@ -54,6 +56,7 @@ export function stepObject(step: StoredStep): Step {
           text: step.output.text,
           tool_calls: step.output.toolCalls.map(({ id, name, arguments: args }) => ({ id, name, arguments: args })),
           finish_reason: step.output.finishReason,
+          ...(step.output.error === undefined ? {} : { error_code: step.output.error.code }),
           input_tokens: step.output.usage.inputTokens,
           cached_input_tokens: step.output.usage.cachedInputTokens,
           output_tokens: step.output.usage.outputTokens,

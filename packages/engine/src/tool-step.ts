@@ -1,0 +1,59 @@
+import { storableText } from "@maru/domain";
+import type { Claim, StoredStep, ToolOutput } from "@maru/store";
+import type { ToolSet } from "@maru/tools";
+import type { EnginePorts } from "./ports.ts";
+
+export type ToolStep = Extract<StoredStep, { kind: "tool" }>;
+
+/**
+ * Runs one tool call and turns whatever happens into a result the model can read; only the stop of the run itself is
+ * thrown. A wrong name or wrong arguments are results too: the model gets the valid names, or the validator's message.
+ */
+export async function runTool(
+  step: ToolStep,
+  claim: Claim,
+  tools: ToolSet,
+  ports: EnginePorts,
+  signal: AbortSignal,
+): Promise<ToolOutput> {
+  const tool = tools.get(step.name);
+  if (tool === undefined) {
+    const names = tools.names.length === 0 ? "There are no tools." : `The tools are: ${tools.names.join(", ")}.`;
+    return failure("unknown_tool", `There is no tool named ${step.name}. ${names}`);
+  }
+  const parsed = ports.tools.parseArguments(step.input.arguments);
+  if (!parsed.ok) return failure("tool_arguments_invalid", parsed.message);
+  const wrong = tool.checkArguments(parsed.value);
+  if (wrong !== null) return failure("tool_arguments_invalid", wrong);
+  const result = await tool.call(parsed.value, {
+    signal,
+    idempotencyKey: `${claim.runId}-${step.seq}`,
+    epoch: claim.epoch,
+    now: ports.clock.date(),
+    maxOutputBytes: claim.spec.limits.toolOutputBytes,
+  });
+  return { output: storableText(result.output), isError: result.isError, code: result.code };
+}
+
+const failure = (code: string, output: string): ToolOutput => ({ output: storableText(output), isError: true, code });
+
+/** Runs jobs with at most `width` at a time; the first throw stops the taking of new ones and is thrown at the end. */
+export async function inParallel<T>(
+  items: readonly T[],
+  width: number,
+  job: (item: T) => Promise<void>,
+): Promise<void> {
+  const queue = [...items];
+  let failed: { error: unknown } | null = null;
+  const lane = async () => {
+    for (let item = queue.shift(); item !== undefined && failed === null; item = queue.shift()) {
+      try {
+        await job(item);
+      } catch (error) {
+        failed ??= { error };
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, lane));
+  if (failed !== null) throw (failed as { error: unknown }).error;
+}

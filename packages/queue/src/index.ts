@@ -1,0 +1,3 @@
+export { prepareQueue, type QueueBackend } from "./backend.ts";
+export { createLiveBus, type LiveBus, type LiveMessage } from "./live.ts";
+export { createWakeUps, receiveWakeUps, type WakeUp, type WakeUps } from "./wakeups.ts";

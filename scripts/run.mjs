@@ -1,0 +1,61 @@
+// The entry of every npm script: makes the tree ready, then runs the command on the pinned Node 24.
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { install, nodeBinary } from "./install.mjs";
+import { runChecks, runTests } from "./test.mjs";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const [command, ...args] = process.argv.slice(2);
+
+const ENTRIES = {
+  start: "services/standalone/src/main.ts",
+  cli: "packages/cli/src/main.ts",
+  bench: "bench/main.ts",
+};
+
+try {
+  await install(root);
+} catch (error) {
+  console.error(`Setting up failed: ${error.message}`);
+  process.exit(1);
+}
+
+if (command === "setup") process.exit(0);
+else if (command === "test") process.exit(await runTests(root, execute, args));
+else if (command === "check") process.exit(await runChecks(root, execute));
+else if (command === "fix")
+  process.exit(await execute([join(root, "node_modules/@biomejs/biome/bin/biome"), "check", "--write"]));
+else if (command in ENTRIES) process.exit(await execute([join(root, ENTRIES[command]), ...args]));
+else {
+  console.error(`Unknown command ${command}. Commands: ${Object.keys(ENTRIES).join(", ")}, test, check, fix, setup`);
+  process.exit(2);
+}
+
+/** Runs a script on Node 24 and answers its exit code. */
+function execute(script, options = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(nodeBinary(root), script, {
+      cwd: command === "cli" ? process.cwd() : root,
+      stdio: "inherit",
+      env: { ...process.env, PATH: `${join(root, "node_modules/.bin")}:${process.env.PATH ?? ""}`, ...options.env },
+    });
+    // Ctrl-C reaches the child through the terminal; we only wait for it to end. Other signals come to us alone.
+    const ignore = () => {};
+    const forward = (signal) => child.kill(signal);
+    process.on("SIGINT", ignore);
+    process.on("SIGTERM", forward);
+    process.on("SIGHUP", forward);
+    child.on("error", (error) => {
+      console.error(error.message);
+      resolve(1);
+    });
+    child.on("exit", (code, signal) => {
+      process.off("SIGINT", ignore);
+      process.off("SIGTERM", forward);
+      process.off("SIGHUP", forward);
+      resolve(signal === null ? (code ?? 1) : 128 + (constants.signals[signal] ?? 0));
+    });
+  });
+}
