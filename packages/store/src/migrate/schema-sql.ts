@@ -16,7 +16,7 @@ const { WebAssembly } = globalThis as unknown as {
  * the drift test compares the migrations with. Uses Prisma's schema engine as WebAssembly, since its native one would
  * have to be downloaded. (Its introspection cannot be used: the pg adapter does not read the catalogue's "char".)
  */
-export async function schemaSql(schemaPath: string): Promise<string> {
+export async function schemaSql(schemaPath: string, databaseUrl: string): Promise<string> {
   const engineDir = dirname(createRequire(import.meta.url).resolve("@prisma/schema-engine-wasm/schema_engine_bg"));
   const bindings = await import("@prisma/schema-engine-wasm/schema_engine_bg");
   const { instance } = await WebAssembly.instantiate(readFileSync(join(engineDir, "schema_engine_bg.wasm")), {
@@ -28,8 +28,8 @@ export async function schemaSql(schemaPath: string): Promise<string> {
   const engine = await bindings.SchemaEngine.new(
     { datamodels: [[schema.path, schema.content]] },
     () => {},
-    // Never connected: a diff between nothing and a file needs no database.
-    bindMigrationAwareSqlAdapterFactory(new PrismaPg({ connectionString: "postgres://127.0.0.1:1/none" })),
+    // The engine wants a database that answers, though a diff between nothing and a file does not read it.
+    bindMigrationAwareSqlAdapterFactory(new PrismaPg({ connectionString: databaseUrl })),
   );
   const diff = await engine.diff({
     from: { tag: "empty" },

@@ -1,0 +1,8 @@
+export { hashApiSecret, type NewKey, newApiKey, parseApiKey, sameBytes } from "./api-key.ts";
+export { canonicalJson, diffSpecs, escapePointer, manifestDigest } from "./canonical.ts";
+export { decodeCursor, encodeCursor } from "./cursor.ts";
+export { trimHistory } from "./history.ts";
+export { type NormaliseDeps, normaliseManifest } from "./manifest/normalise.ts";
+export { type ParsedManifest, type Place, parseManifestDocument } from "./manifest/parse.ts";
+export { storableText } from "./text.ts";
+export { daysLeft, type QuotaPolicy, type QuotaSpan, windowAt } from "./window.ts";

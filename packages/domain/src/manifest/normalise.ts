@@ -1,0 +1,166 @@
+import {
+  type AgentManifest,
+  type AgentSpec,
+  type CatalogueModel,
+  type HttpMethod,
+  type HttpToolSpec,
+  LIMITS,
+  PROBLEMS,
+  Problem,
+  type ProblemCode,
+  type ProblemDetail,
+  type ToolSpec,
+} from "@maru/contract";
+import { closest } from "fastest-levenshtein";
+import type { Place } from "./parse.ts";
+import { byteSize, durationMs } from "./units.ts";
+import { schemaErrors } from "./validate.ts";
+
+export interface NormaliseDeps {
+  findModel(id: string): CatalogueModel | undefined;
+  readonly modelIds: readonly string[];
+  readonly defaultModelId: string;
+  /** What only the tool kind itself can judge: templates, URLs, headers, schemas. */
+  checkTool(spec: ToolSpec, pointer: string): ProblemDetail[];
+  locate?(pointer: string): Place | undefined;
+}
+
+/**
+ * Checks a manifest and fills in every default, so that what a revision stores says all the engine will do. All errors
+ * are reported at once, each with its pointer and, when the text is known, its line.
+ * @throws Problem with the one code all errors share, else manifest_invalid
+ */
+export function normaliseManifest(value: unknown, deps: NormaliseDeps): { spec: AgentSpec; deployment: string } {
+  const wrong = schemaErrors(value);
+  if (wrong.length > 0) throw refusal(wrong, deps);
+  const manifest = value as AgentManifest;
+  const errors: ProblemDetail[] = [];
+  const report = (pointer: string, code: ProblemCode, detail: string, suggestion?: string) =>
+    errors.push({ pointer, code, detail, ...(suggestion === undefined ? {} : { suggestion }) });
+
+  const { metadata, spec, deploy } = manifest;
+  const modelName = spec.model?.name ?? deps.defaultModelId;
+  const model = deps.findModel(modelName);
+  if (model === undefined) {
+    report(
+      "/spec/model/name",
+      "unknown_model",
+      `The catalogue has no model ${modelName}: it has ${deps.modelIds.join(", ")}.`,
+      closest(modelName, [...deps.modelIds]),
+    );
+  }
+  const thinking = spec.model?.thinking ?? model?.thinking.default ?? false;
+  const maxOutputTokens =
+    spec.model?.maxOutputTokens ??
+    (thinking ? model?.maxOutputTokens.default : model?.maxOutputTokens.nonThinking) ??
+    1;
+  if (model !== undefined && maxOutputTokens > model.maxOutputTokens.max) {
+    report(
+      "/spec/model/maxOutputTokens",
+      "limit_out_of_range",
+      `${model.id} writes at most ${model.maxOutputTokens.max} tokens.`,
+    );
+  }
+
+  const range = (
+    pointer: string,
+    found: number,
+    { min, max }: { min: number; max: number },
+    show: (value: number) => string = String,
+  ): number => {
+    if (!(found >= min && found <= max))
+      report(pointer, "limit_out_of_range", `Must be from ${show(min)} to ${show(max)}.`);
+    return found;
+  };
+  const milliseconds = (ms: number) =>
+    ms % 3_600_000 === 0 ? `${ms / 3_600_000}h` : ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`;
+  const { limits = {} } = spec;
+
+  const tools = (spec.tools ?? []).map((tool, index): ToolSpec => {
+    const pointer = `/spec/tools/${index}`;
+    if (tool.type === "builtin") return { type: "builtin", name: tool.name };
+    const method: HttpMethod = tool.request.method ?? "GET";
+    const { parameters } = tool;
+    return {
+      type: "http",
+      name: tool.name,
+      description: tool.description,
+      parameters: (parameters as HttpToolSpec["parameters"] | undefined) ?? { type: "object", properties: {} },
+      request: {
+        method,
+        url: tool.request.url,
+        headers: tool.request.headers ?? {},
+        query: tool.request.query ?? {},
+        body: tool.request.body ?? null,
+      },
+      timeoutMs: range(
+        `${pointer}/timeout`,
+        tool.timeout === undefined ? LIMITS.toolTimeoutMs.default : durationMs(tool.timeout),
+        LIMITS.toolTimeoutMs,
+        milliseconds,
+      ),
+      effect: tool.effect ?? (method === "GET" || method === "HEAD" ? "safe" : "at_most_once"),
+    };
+  });
+  const seen = new Set<string>();
+  for (const [index, tool] of tools.entries()) {
+    if (seen.has(tool.name))
+      report(`/spec/tools/${index}/name`, "duplicate_tool", `There is a tool named ${tool.name} already.`);
+    seen.add(tool.name);
+    errors.push(...deps.checkTool(tool, `/spec/tools/${index}`));
+  }
+
+  const normal: AgentSpec = {
+    name: metadata.name,
+    labels: metadata.labels ?? {},
+    description: spec.description ?? "",
+    model: {
+      name: modelName,
+      thinking,
+      temperature: spec.model?.sampling?.temperature ?? model?.sampling.temperature ?? 1,
+      topP: spec.model?.sampling?.top_p ?? model?.sampling.topP ?? 1,
+      presencePenalty: spec.model?.sampling?.presence_penalty ?? model?.sampling.presencePenalty ?? 0,
+      seed: spec.model?.sampling?.seed ?? null,
+      maxOutputTokens,
+    },
+    instructions: spec.instructions,
+    tools,
+    limits: {
+      steps: limits.steps ?? LIMITS.steps.default,
+      tokens: limits.tokens ?? LIMITS.tokens.default,
+      durationMs: range(
+        "/spec/limits/duration",
+        limits.duration === undefined ? LIMITS.durationMs.default : durationMs(limits.duration),
+        LIMITS.durationMs,
+        milliseconds,
+      ),
+      parallelTools: limits.parallelTools ?? LIMITS.parallelTools.default,
+      toolOutputBytes: range(
+        "/spec/limits/toolOutputBytes",
+        limits.toolOutputBytes === undefined ? LIMITS.toolOutputBytes.default : byteSize(limits.toolOutputBytes),
+        LIMITS.toolOutputBytes,
+        (bytes) => `${bytes} bytes`,
+      ),
+      identicalCalls: limits.identicalCalls ?? LIMITS.identicalCalls.default,
+    },
+    memory: { thread: { strategy: "trim", maxTokens: spec.memory?.thread?.maxTokens ?? LIMITS.threadTokens.default } },
+  };
+  if (errors.length > 0) throw refusal(errors, deps);
+  return { spec: normal, deployment: deploy?.name ?? metadata.name };
+}
+
+function refusal(errors: readonly ProblemDetail[], { locate }: NormaliseDeps): Problem {
+  const codes = new Set(errors.map(({ code }) => code));
+  const [code] = codes;
+  const shared =
+    codes.size === 1 && code !== undefined && code in PROBLEMS ? (code as ProblemCode) : "manifest_invalid";
+  const placed = errors.map((error) => ({ ...error, ...locate?.(error.pointer) }));
+  const first = placed[0];
+  const where =
+    first === undefined
+      ? ""
+      : `${first.pointer || "the manifest"}: ${first.detail}${first.suggestion === undefined ? "" : ` Did you mean ${first.suggestion}?`}`;
+  return new Problem(shared, errors.length > 1 ? `${where} (and ${errors.length - 1} more)` : where, {
+    errors: placed,
+  });
+}

@@ -1,0 +1,189 @@
+import { LIMITS, Problem, type ProblemCode, type ProblemDetail } from "@maru/contract";
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isPair,
+  isScalar,
+  LineCounter,
+  type Node,
+  parseAllDocuments,
+  visit,
+} from "yaml";
+import { escapePointer } from "../canonical.ts";
+
+export interface Place {
+  readonly line: number;
+  readonly column: number;
+}
+export interface ParsedManifest {
+  readonly value: unknown;
+  /** Where a JSON pointer's value (or, failing that, its parent) stands in the text. */
+  locate(pointer: string): Place | undefined;
+}
+
+const FORBIDDEN_KEYS = new Set(["__proto__", "constructor", "prototype"]);
+
+/**
+ * Reads the text of a manifest. YAML 1.2 core without anchors, aliases, merge keys or tags, since each of them has been a
+ * way to make a parser work for its attacker; JSON goes through the same reader, so both know lines and duplicate keys.
+ * @throws Problem manifest_syntax, manifest_too_deep, yaml_alias_forbidden, yaml_tag_forbidden, duplicate_key,
+ *   forbidden_key, invalid_string, each with line and column
+ */
+export function parseManifestDocument(text: string, contentType: "yaml" | "json"): ParsedManifest {
+  refuseDepth(text);
+  if (contentType === "json") refuseBrokenJson(text);
+  const lines = new LineCounter();
+  const documents = parseAllDocuments(text, {
+    lineCounter: lines,
+    uniqueKeys: true,
+    merge: false,
+    version: "1.2",
+    schema: "core",
+    customTags: [],
+    prettyErrors: false,
+    logLevel: "silent",
+  });
+  const place = (offset: number): Place => {
+    const { line, col } = lines.linePos(offset);
+    return { line: Math.max(1, line), column: Math.max(1, col) };
+  };
+  const document = Array.isArray(documents) ? documents[0] : undefined;
+  if (document === undefined || document.contents === null) {
+    throw refusal("manifest_syntax", "The manifest is empty.", { line: 1, column: 1 });
+  }
+  const error = document.errors[0];
+  if (error !== undefined) {
+    const code: ProblemCode =
+      error.code === "DUPLICATE_KEY"
+        ? "duplicate_key"
+        : error.code === "TAG_RESOLVE_FAILED"
+          ? "yaml_tag_forbidden"
+          : "manifest_syntax";
+    throw refusal(code, error.message, place(error.pos[0]));
+  }
+  if (documents.length > 1)
+    throw refusal(
+      "manifest_syntax",
+      "A manifest is one document: remove the second `---`.",
+      place(documents[1]?.range[0] ?? 0),
+    );
+  inspect(document as Document.Parsed, place);
+  return {
+    value: document.toJS({ maxAliasCount: 0 }),
+    locate: (pointer) => locate(document as Document.Parsed, pointer, place),
+  };
+}
+
+function refusal(code: ProblemCode, detail: string, at: Place): Problem {
+  const error: ProblemDetail = { pointer: "", code, detail, ...at };
+  return new Problem(code, `${detail} (line ${at.line}, column ${at.column})`, { errors: [error] });
+}
+
+/** Depth is judged on the characters, before any parser recurses into twenty thousand brackets. */
+function refuseDepth(text: string): void {
+  let depth = 0;
+  let line = 1;
+  let start = 0;
+  for (let index = 0; index < text.length; index++) {
+    const char = text.charCodeAt(index);
+    if (char === 10) {
+      line++;
+      start = index + 1;
+    } else if (char === 91 || char === 123) {
+      if (++depth > LIMITS.manifestDepth * 2)
+        throw refusal("manifest_too_deep", `A manifest may be nested ${LIMITS.manifestDepth} levels deep.`, {
+          line,
+          column: index - start + 1,
+        });
+    } else if (char === 93 || char === 125) depth = Math.max(0, depth - 1);
+  }
+}
+
+function refuseBrokenJson(text: string): void {
+  try {
+    JSON.parse(text);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : "is not JSON";
+    const offset = Number(/position (\d+)/.exec(message)?.[1] ?? 0);
+    const before = text.slice(0, offset).split("\n");
+    throw refusal("manifest_syntax", message.replace(/ \(line \d+ column \d+\)/, ""), {
+      line: before.length,
+      column: (before.at(-1)?.length ?? 0) + 1,
+    });
+  }
+}
+
+/** Refuses what parses but must not be in a manifest. */
+function inspect(document: Document.Parsed, place: (offset: number) => Place): void {
+  const at = (node: unknown) => place((node as Node | null)?.range?.[0] ?? 0);
+  visit(document, {
+    Node(_key, node, path) {
+      if (isAlias(node) || ("anchor" in node && node.anchor))
+        throw refusal("yaml_alias_forbidden", "Anchors and aliases are not allowed: write the value out.", at(node));
+      if (
+        "tag" in node &&
+        typeof node.tag === "string" &&
+        (node as { tag?: string; srcToken?: unknown }).tag?.startsWith("tag:yaml.org,2002:") !== true
+      ) {
+        throw refusal("yaml_tag_forbidden", `The tag ${node.tag} is not allowed.`, at(node));
+      }
+      if (path.filter((item) => isCollection(item)).length >= LIMITS.manifestDepth) {
+        throw refusal("manifest_too_deep", `A manifest may be nested ${LIMITS.manifestDepth} levels deep.`, at(node));
+      }
+    },
+    Pair(_key, pair) {
+      const key = isScalar(pair.key) ? pair.key.value : null;
+      if (typeof key !== "string") throw refusal("manifest_syntax", "Keys must be plain strings.", at(pair.key));
+      if (key === "<<")
+        throw refusal("yaml_alias_forbidden", "Merge keys are not allowed: write the fields out.", at(pair.key));
+      if (FORBIDDEN_KEYS.has(key)) throw refusal("forbidden_key", `The key ${key} is never allowed.`, at(pair.key));
+    },
+    Scalar(_key, node) {
+      const { value } = node;
+      if (typeof value === "string" && (value.includes("\0") || !value.isWellFormed()))
+        throw refusal("invalid_string", "The string has a NUL character or half a surrogate pair.", at(node));
+      if (typeof value === "number" && !Number.isFinite(value))
+        throw refusal("manifest_syntax", "Infinity and NaN are not numbers a manifest can hold.", at(node));
+      if (typeof value === "number" && Math.abs(value) > Number.MAX_SAFE_INTEGER)
+        throw refusal("manifest_syntax", "The number is too large to be exact.", at(node));
+    },
+  });
+  // `!!binary` and the like resolve to a tag of YAML's own namespace, which the visitor above can't tell from plain.
+  const explicit = /(?:^|[\s[{,:-])(![^\s]*)/m;
+  if (explicit.test(stripStrings(document)))
+    throw refusal("yaml_tag_forbidden", "YAML tags are not allowed in a manifest.", { line: 1, column: 1 });
+}
+
+/** Tags written in the source, collected from the tokens of the nodes themselves. */
+function stripStrings(document: Document.Parsed): string {
+  const tags: string[] = [];
+  visit(document, {
+    Node(_key, node) {
+      const token = (node as { srcToken?: { props?: { type: string; source: string }[] } }).srcToken;
+      for (const prop of token?.props ?? []) if (prop.type === "tag") tags.push(` ${prop.source}`);
+    },
+  });
+  return tags.join(" ");
+}
+
+function locate(document: Document.Parsed, pointer: string, place: (offset: number) => Place): Place | undefined {
+  let node: unknown = document.contents;
+  let found: number | undefined = (node as Node | null)?.range?.[0];
+  for (const token of pointer.split("/").slice(1)) {
+    if (isMap(node)) {
+      const pair = node.items.find(
+        (item) => isPair(item) && isScalar(item.key) && escapePointer(String(item.key.value)) === token,
+      );
+      if (pair === undefined) break;
+      found = (pair.key as Node | null)?.range?.[0] ?? found;
+      node = pair.value;
+    } else if (isCollection(node)) {
+      node = (node.items as unknown[])[Number(token)];
+      if (node === undefined) break;
+      found = (node as Node | null)?.range?.[0] ?? found;
+    } else break;
+  }
+  return found === undefined ? undefined : place(found);
+}

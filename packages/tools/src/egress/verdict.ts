@@ -1,0 +1,60 @@
+import ipaddr from "ipaddr.js";
+
+/** Public-range addresses that are a cloud's inside: Azure's wire server, Alibaba's and Oracle's metadata, EC2's on IPv6. */
+const METADATA = new Set(["168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254"]);
+
+/**
+ * Whether an address may be connected to: public unicast only. Judged on bytes, since textual lists have fallen to hex
+ * and octal spellings, IPv4 inside IPv6, and translation prefixes time and again.
+ */
+export function isPublicAddress(address: string): boolean {
+  if (!ipaddr.isValid(address)) return false;
+  const parsed = ipaddr.parse(address);
+  if (parsed.kind() === "ipv6") {
+    const v6 = parsed as ipaddr.IPv6;
+    if (v6.isIPv4MappedAddress()) return isPublicV4(v6.toIPv4Address());
+    // Global unicast is 2000::/3; within it 6to4, Teredo, documentation and ORCHID have names of their own.
+    return v6.match(ipaddr.IPv6.parse("2000::"), 3) && v6.range() === "unicast" && !METADATA.has(v6.toString());
+  }
+  return isPublicV4(parsed as ipaddr.IPv4);
+}
+
+const isPublicV4 = (address: ipaddr.IPv4): boolean =>
+  address.range() === "unicast" && !METADATA.has(address.toString());
+
+const BLOCKED_PORTS = new Set([
+  19, 21, 22, 23, 25, 53, 110, 111, 135, 139, 143, 389, 445, 465, 587, 993, 995, 1433, 1521, 2049, 2375, 2376, 2379,
+  3306, 3389, 4222, 5432, 5672, 5900, 6379, 6443, 8500, 9042, 9092, 9200, 10250, 11211, 15672, 27017,
+]);
+
+/** Why a URL must not be used at all, whatever its name resolves to; null when nothing is wrong with it. */
+export function urlRefusal(text: string, allowed: readonly string[]): string | null {
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    return "is not a URL";
+  }
+  if (url.protocol !== "http:" && url.protocol !== "https:") return "must begin with https:// or http://";
+  if (url.username !== "" || url.password !== "") return "must not hold a user or password";
+  if (text.includes("#")) return "must not have a fragment";
+  if (text.includes("\\")) return "must not have a backslash";
+  if (allowed.includes(url.host)) return null;
+  if (url.port !== "" && BLOCKED_PORTS.has(Number(url.port))) return `uses port ${url.port}, which is not allowed`;
+  const host = url.hostname
+    .replace(/^\[|\]$/g, "")
+    .replace(/\.$/, "")
+    .toLowerCase();
+  if (host === "" || host.length > 253) return "has no usable host";
+  if (ipaddr.isValid(host)) return isPublicAddress(host) ? null : "names an address that is not public";
+  if (
+    host === "localhost" ||
+    host.endsWith(".localhost") ||
+    host.endsWith(".local") ||
+    host.endsWith(".internal") ||
+    !host.includes(".")
+  ) {
+    return "names a host that is not public";
+  }
+  return null;
+}

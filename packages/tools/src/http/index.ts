@@ -1,0 +1,96 @@
+import type { HttpToolSpec } from "@maru/contract";
+import { type Egress, EgressBlocked } from "../egress/index.ts";
+import { failed, type PreparedTool, type ToolCallContext, type ToolResult } from "../kind.ts";
+import { createArgumentCheck } from "../schema/check.ts";
+import { readResponse } from "./response.ts";
+import { fillTemplate, parseTemplate, placesOf } from "./template.ts";
+import { fillUrl, parseUrlTemplate } from "./url.ts";
+
+/** An HTTP call as a tool. The spec was checked at deploy, so its templates parse. */
+export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedTool {
+  const { request } = spec;
+  const url = parseUrlTemplate(request.url);
+  const query = Object.entries(request.query).map(([key, value]) => ({ key, value: parseTemplate(value) }));
+  const headers = Object.entries(request.headers).map(([name, value]) => ({ name, value: parseTemplate(value) }));
+  const used = new Set([
+    ...url.places,
+    ...query.flatMap(({ value }) => placesOf(value)),
+    ...headers.flatMap(({ value }) => placesOf(value)),
+    ...bodyPlaces(request.body),
+  ]);
+  const hasBody = request.method === "POST" || request.method === "PUT" || request.method === "PATCH";
+  const properties = Object.keys((spec.parameters.properties as object | undefined) ?? {});
+  // Arguments no template mentions still have to go somewhere: the query where there is no body.
+  const rest = hasBody ? [] : properties.filter((name) => !used.has(name));
+
+  const send = async (
+    args: Record<string, unknown>,
+    context: ToolCallContext,
+    signal: AbortSignal,
+  ): Promise<ToolResult> => {
+    let target: string;
+    try {
+      target = fillUrl(url, query, args, rest);
+    } catch (error) {
+      return failed("tool_arguments_invalid", error instanceof Error ? error.message : String(error));
+    }
+    const sent: Record<string, string> = {
+      "user-agent": "maru",
+      accept: "application/json, text/*;q=0.9, */*;q=0.1",
+      "accept-encoding": "identity",
+      "x-run-epoch": String(context.epoch),
+      ...(spec.effect === "safe" ? {} : { "idempotency-key": context.idempotencyKey }),
+    };
+    for (const { name, value } of headers) {
+      const text = fillTemplate(value, args, (item) => item);
+      if (text === null) continue;
+      if (/[\r\n\0]/.test(text))
+        return failed("tool_arguments_invalid", "An argument that goes into a header must be one line.");
+      sent[name.toLowerCase()] = Buffer.from(text, "utf8").toString("latin1");
+    }
+    const body = hasBody ? JSON.stringify(request.body === null ? args : fillBody(request.body, args)) : null;
+    if (body !== null) sent["content-type"] ??= "application/json";
+    const response = await egress.request({ method: request.method, url: target, headers: sent, body, signal });
+    return readResponse(response, context.maxOutputBytes);
+  };
+
+  return {
+    declaration: { name: spec.name, description: spec.description, parameters: spec.parameters },
+    effect: spec.effect,
+    checkArguments: createArgumentCheck(spec.parameters),
+    async call(args, context) {
+      const timeout = AbortSignal.timeout(spec.timeoutMs);
+      try {
+        return await send(args, context, AbortSignal.any([context.signal, timeout]));
+      } catch (error) {
+        if (context.signal.aborted) throw context.signal.reason;
+        if (timeout.aborted) return failed("tool_timeout", `No complete answer in ${spec.timeoutMs} ms.`);
+        if (isBlocked(error)) return failed("egress_blocked", "The destination is not allowed.");
+        return failed("tool_failed", "The request failed: the server could not be reached or broke off.");
+      }
+    },
+  };
+}
+
+const isBlocked = (error: unknown): boolean =>
+  error instanceof EgressBlocked || (error instanceof Error && error.cause !== undefined && isBlocked(error.cause));
+
+/** A body template filled in: a string that is just `{name}` becomes the argument itself, whatever its type. */
+function fillBody(value: unknown, args: Readonly<Record<string, unknown>>): unknown {
+  if (typeof value === "string") {
+    const template = parseTemplate(value);
+    const [only] = template;
+    if (template.length === 1 && typeof only === "object") return args[only.name] ?? null;
+    return fillTemplate(template, args, (item) => item) ?? null;
+  }
+  if (Array.isArray(value)) return value.map((item) => fillBody(item, args));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fillBody(item, args)]));
+}
+
+/** Names of the places in a body template. @throws Error when a string in it is no template */
+export function bodyPlaces(value: unknown): string[] {
+  if (typeof value === "string") return placesOf(parseTemplate(value));
+  if (typeof value !== "object" || value === null) return [];
+  return Object.values(value).flatMap(bodyPlaces);
+}

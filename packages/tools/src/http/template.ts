@@ -1,0 +1,52 @@
+/** A text with `{name}` places; `{{` and `}}` stand for the braces themselves. */
+export type Template = readonly (string | { readonly name: string })[];
+
+/** Reads a template. @throws Error saying what is wrong, when a brace is not closed or a name is not one */
+export function parseTemplate(text: string): Template {
+  const parts: (string | { name: string })[] = [];
+  let literal = "";
+  for (let index = 0; index < text.length; index++) {
+    const char = text[index] as string;
+    if ((char === "{" || char === "}") && text[index + 1] === char) {
+      literal += char;
+      index++;
+    } else if (char === "{") {
+      const end = text.indexOf("}", index);
+      const name = end < 0 ? "" : text.slice(index + 1, end);
+      if (end < 0) throw new Error("has a { that is not closed; write {{ for the brace itself");
+      if (!/^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(name))
+        throw new Error(`has {${name}}, which is not the name of a parameter`);
+      parts.push(literal, { name });
+      literal = "";
+      index = end;
+    } else if (char === "}") throw new Error("has a } without its {; write }} for the brace itself");
+    else literal += char;
+  }
+  parts.push(literal);
+  return parts.filter((part) => part !== "");
+}
+
+/** Names of a template's places. */
+export const placesOf = (template: Template): string[] =>
+  template.flatMap((part) => (typeof part === "string" ? [] : [part.name]));
+
+/** Fills a template; null when a place has no argument. `encode` makes a value safe for where it goes. */
+export function fillTemplate(
+  template: Template,
+  args: Readonly<Record<string, unknown>>,
+  encode: (value: string) => string,
+): string | null {
+  let text = "";
+  for (const part of template) {
+    if (typeof part === "string") text += part;
+    else {
+      const value = args[part.name];
+      if (value === undefined || value === null) return null;
+      text += encode(asText(value));
+    }
+  }
+  return text;
+}
+
+/** An argument as text: strings as they are, everything else as JSON. */
+export const asText = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));

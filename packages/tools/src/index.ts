@@ -1,0 +1,53 @@
+import type { ProblemDetail, ToolSpec } from "@maru/contract";
+import { prepareBuiltin } from "./builtin.ts";
+import type { Egress } from "./egress/index.ts";
+import { checkHttpTool } from "./http/check.ts";
+import { prepareHttpTool } from "./http/index.ts";
+import type { PreparedTool, ToolSet } from "./kind.ts";
+import { schemaProblems } from "./schema/admit.ts";
+
+export { createEgress, type Egress, EgressBlocked, type EgressOptions } from "./egress/index.ts";
+export { isPublicAddress, urlRefusal } from "./egress/verdict.ts";
+export type { PreparedTool, ToolCallContext, ToolResult, ToolSet } from "./kind.ts";
+
+/** Makes a revision's tools callable. */
+export function prepareTools(specs: readonly ToolSpec[], deps: { egress: Egress }): ToolSet {
+  const tools = new Map<string, PreparedTool>();
+  for (const spec of [...specs].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    tools.set(spec.name, spec.type === "builtin" ? prepareBuiltin(spec) : prepareHttpTool(spec, deps.egress));
+  }
+  return {
+    declarations: [...tools.values()].map(({ declaration }) => declaration),
+    names: [...tools.keys()],
+    get: (name) => tools.get(name),
+  };
+}
+
+/** What is wrong with a tool beyond its shape, at deploy: nothing is resolved, connected or run. */
+export function checkToolSpec(
+  spec: ToolSpec,
+  pointer: string,
+  options: { allowedHosts?: readonly string[] } = {},
+): ProblemDetail[] {
+  if (spec.type === "builtin") return [];
+  return [
+    ...schemaProblems(spec.parameters, `${pointer}/parameters`),
+    ...checkHttpTool(spec, pointer, options.allowedHosts ?? []),
+  ];
+}
+
+/** The arguments a model wrote, which must be a JSON object; nothing at all stands for no arguments. */
+export function parseArguments(
+  text: string,
+): { ok: true; value: Record<string, unknown> } | { ok: false; message: string } {
+  const trimmed = text.trim();
+  if (trimmed === "" || trimmed === "null") return { ok: true, value: {} };
+  try {
+    const value: unknown = JSON.parse(trimmed);
+    if (typeof value === "object" && value !== null && !Array.isArray(value))
+      return { ok: true, value: value as Record<string, unknown> };
+    return { ok: false, message: "The arguments must be a JSON object." };
+  } catch (error) {
+    return { ok: false, message: `The arguments are not valid JSON: ${error instanceof Error ? error.message : ""}` };
+  }
+}

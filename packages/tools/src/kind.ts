@@ -1,0 +1,50 @@
+import type { EffectClass, ToolDeclaration } from "@maru/contract";
+
+export interface ToolCallContext {
+  /** Aborts with the reason the run stops for; a tool rethrows it. */
+  readonly signal: AbortSignal;
+  /** The same on every attempt of one step. */
+  readonly idempotencyKey: string;
+  /** Grows with every worker that takes the run: a receiver may refuse smaller ones. */
+  readonly epoch: number;
+  readonly now: Date;
+  readonly maxOutputBytes: number;
+}
+
+/** What the model reads of a call. Failures are results too: the model can react to them. */
+export interface ToolResult {
+  readonly output: string;
+  readonly isError: boolean;
+  readonly code: string | null;
+  readonly truncated: boolean;
+}
+
+/** A tool of a revision, ready to be called. */
+export interface PreparedTool {
+  readonly declaration: ToolDeclaration;
+  readonly effect: EffectClass;
+  /** What is wrong with the arguments, in words the model can act on; null when nothing is. */
+  checkArguments(args: unknown): string | null;
+  call(args: Record<string, unknown>, context: ToolCallContext): Promise<ToolResult>;
+}
+
+export interface ToolSet {
+  /** Sorted by name: they head the prompt, and a change of order would void its cached prefix. */
+  readonly declarations: readonly ToolDeclaration[];
+  readonly names: readonly string[];
+  get(name: string): PreparedTool | undefined;
+}
+
+export const failed = (code: string, output: string): ToolResult => ({ output, isError: true, code, truncated: false });
+
+/** Text cut to a number of UTF-8 bytes at a character's edge, with a note of what was left out. */
+export function cutToBytes(text: string, maxBytes: number): { text: string; truncated: boolean } {
+  const bytes = Buffer.from(text);
+  if (bytes.length <= maxBytes) return { text, truncated: false };
+  let end = maxBytes;
+  while (end > 0 && ((bytes[end] as number) & 0xc0) === 0x80) end--;
+  return {
+    text: `${bytes.subarray(0, end).toString("utf8")}\n[cut: ${bytes.length - end} more bytes]`,
+    truncated: true,
+  };
+}

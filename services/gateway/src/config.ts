@@ -1,0 +1,71 @@
+import { randomUUID } from "node:crypto";
+import type { QueueBackend } from "@maru/queue";
+
+/** All the gateway may be told; read once, here. */
+export interface GatewayConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly databaseUrl: string;
+  readonly queue: QueueBackend;
+  /** At least 32 characters: signing keys, cursor and reply encryption keys are derived from it. */
+  readonly secret: string;
+  /** The secret before the last rotation: what it signed stays valid until it expires. */
+  readonly previousSecret: string | null;
+  /** True while the model behind is the built-in simulator. */
+  readonly simulated: boolean;
+  /** Calls a caller may make in a minute, and how many at once. */
+  readonly rateLimit: { readonly perMinute: number; readonly burst: number };
+  /** Proxies whose X-Forwarded-For is believed, as addresses or CIDR ranges. */
+  readonly trustedProxies: readonly string[];
+  /** Hosts that HTTP tools may reach although they are private: name → origin. */
+  readonly egressAllow: Readonly<Record<string, string>>;
+  readonly logLevel: string;
+  readonly node: string;
+}
+
+/** @throws Error naming the variable that is missing or wrong */
+export function gatewayConfig(env: NodeJS.ProcessEnv): GatewayConfig {
+  const databaseUrl = env.DATABASE_RUNTIME_URL ?? env.DATABASE_URL;
+  if (!databaseUrl) throw new Error("DATABASE_RUNTIME_URL is not set: the connection string of a maru_runtime login");
+  const secret = env.MARU_SECRET ?? "";
+  if (secret.length < 32) throw new Error("MARU_SECRET must have at least 32 characters");
+  return {
+    host: env.HOST ?? "0.0.0.0",
+    port: integer(env, "PORT", 8080),
+    databaseUrl,
+    queue: env.REDIS_URL ? { kind: "redis", url: env.REDIS_URL } : { kind: "postgres", url: databaseUrl },
+    secret,
+    previousSecret: env.MARU_SECRET_PREVIOUS || null,
+    simulated: !env.MODEL_BASE_URL || env.MODEL_SIMULATED === "true",
+    rateLimit: {
+      perMinute: integer(env, "RATE_LIMIT_PER_MINUTE", 6_000),
+      burst: integer(env, "RATE_LIMIT_BURST", 1_000),
+    },
+    trustedProxies: (env.TRUSTED_PROXIES ?? "").split(",").filter(Boolean),
+    egressAllow: egressAllow(env),
+    logLevel: env.LOG_LEVEL ?? "info",
+    node: env.HOSTNAME ? `${env.HOSTNAME}-${process.pid}` : randomUUID(),
+  };
+}
+
+/** `EGRESS_ALLOW=name=origin,name=origin` */
+function egressAllow(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(
+    (env.EGRESS_ALLOW ?? "")
+      .split(",")
+      .filter(Boolean)
+      .map((pair) => {
+        const at = pair.indexOf("=");
+        if (at < 1) throw new Error(`EGRESS_ALLOW: ${pair} is not name=origin`);
+        return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
+      }),
+  );
+}
+
+function integer(env: NodeJS.ProcessEnv, name: string, fallback: number): number {
+  const text = env[name];
+  if (text === undefined || text === "") return fallback;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new Error(`${name} must be a whole number, not ${text}`);
+  return value;
+}

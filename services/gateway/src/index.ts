@@ -1,0 +1,157 @@
+import { randomUUID } from "node:crypto";
+import { newId } from "@maru/contract";
+import { createLiveBus, createWakeUps } from "@maru/queue";
+import { openStore } from "@maru/store";
+import { createEgress } from "@maru/tools";
+import { Ajv2020 } from "ajv/dist/2020.js";
+import ajvFormats from "ajv-formats";
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from "fastify";
+import type { Logger } from "pino";
+import type { Registry } from "prom-client";
+import { createAuthenticator } from "./auth/authenticate.ts";
+import { deriveKey, signingKey } from "./auth/keys.ts";
+import { accessTokens } from "./auth/tokens.ts";
+import type { GatewayConfig } from "./config.ts";
+import { installDocs } from "./docs.ts";
+import { bindRoutes, type Handlers, installBodyParsers } from "./http/bind.ts";
+import { createIdempotentReplies } from "./http/idempotency.ts";
+import { installMetrics } from "./http/metrics.ts";
+import { createPages } from "./http/pages.ts";
+import { answerClientError, installProblems } from "./http/problems.ts";
+import { createRateLimiter } from "./http/rate-limit.ts";
+import { installReplies } from "./http/replies.ts";
+import { authRoutes } from "./routes/auth.ts";
+import { deploymentRoutes } from "./routes/deployments.ts";
+import { modelRoutes } from "./routes/models.ts";
+import { operationsRoutes } from "./routes/operations.ts";
+import { quotaRoutes } from "./routes/quota.ts";
+import { runRoutes } from "./routes/runs.ts";
+import { threadRoutes } from "./routes/threads.ts";
+
+export { type GatewayConfig, gatewayConfig } from "./config.ts";
+
+export interface Gateway {
+  readonly app: FastifyInstance;
+  /** Answers the base URL. @throws Error when the port is taken */
+  listen(): Promise<string>;
+  /** SQL statements of the hot path so far, for tests and benches. */
+  roundTrips(): number;
+  /** Stops accepting, lets calls under way finish, closes what was opened. */
+  close(): Promise<void>;
+}
+
+/** The REST API as one Fastify app over its own store, queue and live bus. */
+export async function createGateway(deps: {
+  config: GatewayConfig;
+  logger: Logger;
+  metrics: Registry;
+  now?: () => number;
+}): Promise<Gateway> {
+  const { config, logger, metrics, now = Date.now } = deps;
+  const store = await openStore({ url: config.databaseUrl });
+  const wakeUps = createWakeUps(config.queue);
+  const bus = createLiveBus(config.queue, `gateway-${config.node}-${randomUUID()}`);
+  const egress = createEgress({ allow: config.egressAllow });
+  let draining = false;
+
+  // Fastify's own defaults coerce types, drop unknown keys and wait for ever: all three are turned round. headersTimeout
+  // must not exceed requestTimeout, and both are only looked at every connectionsCheckingInterval.
+  const app: FastifyInstance = Fastify({
+    loggerInstance: logger as FastifyBaseLogger,
+    disableRequestLogging: true,
+    bodyLimit: 1_048_576,
+    requestTimeout: 15_000,
+    connectionTimeout: 0,
+    keepAliveTimeout: 65_000,
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000, maxHeaderSize: 16_384 },
+    routerOptions: { maxParamLength: 256, ignoreTrailingSlash: false },
+    trustProxy: config.trustedProxies.length === 0 ? false : [...config.trustedProxies],
+    onProtoPoisoning: "error",
+    onConstructorPoisoning: "error",
+    forceCloseConnections: "idle",
+    return503OnClosing: true,
+    requestIdHeader: false,
+    genReqId: (request) => requestId(request.headers["x-request-id"]),
+    clientErrorHandler: answerClientError,
+  });
+  installValidators(app);
+  installBodyParsers(app);
+  installProblems(app);
+  installReplies(app);
+  installMetrics(app, metrics);
+  app.decorateRequest("caller", null);
+
+  const keys = [
+    signingKey(config.secret),
+    ...(config.previousSecret === null ? [] : [signingKey(config.previousSecret)]),
+  ] as const;
+  const tokens = await accessTokens(app, keys as [ReturnType<typeof signingKey>, ...ReturnType<typeof signingKey>[]]);
+  const authenticator = createAuthenticator({ store, tokens, now });
+  const pages = createPages(deriveKey(config.secret, "cursors"));
+  const { simulated } = config;
+  const handlers: Handlers = {
+    ...authRoutes({
+      store,
+      tokens,
+      keys,
+      authenticator,
+      attempts: createRateLimiter({ perMinute: 1, burst: 10, now }),
+      pages,
+      now,
+    }),
+    ...deploymentRoutes({ store, pages, simulated, allowedHosts: Object.keys(config.egressAllow), egress }),
+    ...runRoutes({ store, wakeUps, bus, pages, simulated }),
+    ...threadRoutes({ store, pages }),
+    ...modelRoutes({ simulated, now }),
+    ...quotaRoutes({ store, pages, now }),
+    ...operationsRoutes({ store, bus, draining: () => draining }),
+  };
+  bindRoutes(app, handlers, {
+    authenticator,
+    limiter: createRateLimiter({ ...config.rateLimit, now }),
+    replies: createIdempotentReplies({ store, key: deriveKey(config.secret, "idempotent replies") }),
+  });
+  await installDocs(app);
+
+  return {
+    app,
+    listen: () => app.listen({ host: config.host, port: config.port }),
+    roundTrips: () => store.roundTrips(),
+    close: async () => {
+      draining = true;
+      await app.close();
+      await wakeUps.close();
+      await bus.close();
+      await egress.close();
+      await store.close();
+    },
+  };
+}
+
+/** Bodies, paths and headers are judged as they are; only the query, which is text by nature, is read as its schema says. */
+function installValidators(app: FastifyInstance): void {
+  const strict = new Ajv2020({
+    coerceTypes: false,
+    removeAdditional: false,
+    useDefaults: true,
+    allErrors: false,
+    strict: false,
+    discriminator: false,
+  });
+  const query = new Ajv2020({
+    coerceTypes: true,
+    removeAdditional: false,
+    useDefaults: true,
+    allErrors: false,
+    strict: false,
+  });
+  for (const ajv of [strict, query]) (ajvFormats as unknown as (target: Ajv2020) => void)(ajv);
+  app.setValidatorCompiler(({ schema, httpPart }) =>
+    (httpPart === "querystring" || httpPart === "params" ? query : strict).compile(schema as object),
+  );
+}
+
+/** A caller's request id is kept when it is harmless to log, so that a call can be followed through both sides. */
+function requestId(given: string | string[] | undefined): string {
+  return typeof given === "string" && /^[\w.:-]{1,128}$/.test(given) ? given : newId("request");
+}

@@ -1,0 +1,143 @@
+import { type AgentSpec, type Deployment, LIMITS, type ModelRequest, Problem } from "@maru/contract";
+import { diffSpecs, manifestDigest, normaliseManifest, parseManifestDocument } from "@maru/domain";
+import { CATALOGUE, DEFAULT_MODEL_ID, estimateRequestTokens, findModel } from "@maru/model";
+import type { Store } from "@maru/store";
+import { checkToolSpec, type Egress, prepareTools } from "@maru/tools";
+import type { Handlers } from "../http/bind.ts";
+import type { Pages } from "../http/pages.ts";
+import { uuidPosition } from "./positions.ts";
+
+export interface DeploymentDeps {
+  readonly store: Store;
+  readonly pages: Pages;
+  readonly simulated: boolean;
+  /** Private hosts the operator lets tools reach. */
+  readonly allowedHosts: readonly string[];
+  readonly egress: Egress;
+}
+
+export function deploymentRoutes({ store, pages, simulated, allowedHosts, egress }: DeploymentDeps) {
+  const { deployments } = store;
+  const shown = (deployment: Omit<Deployment, "simulated">): Deployment => ({ ...deployment, simulated });
+
+  /** Tokens the first model call of a run may take beside its input. */
+  const reserveTokens = (spec: AgentSpec): number => {
+    const model = findModel(spec.model.name);
+    if (model === undefined) throw new Problem("unknown_model");
+    const request: ModelRequest = {
+      model,
+      messages: [{ role: "system", content: spec.instructions }],
+      tools: prepareTools(spec.tools, { egress }).declarations,
+      thinking: spec.model.thinking,
+      temperature: spec.model.temperature,
+      topP: spec.model.topP,
+      presencePenalty: spec.model.presencePenalty,
+      seed: spec.model.seed,
+      maxOutputTokens: spec.model.maxOutputTokens,
+      parallelToolCalls: true,
+    };
+    return estimateRequestTokens(request) + spec.model.maxOutputTokens;
+  };
+
+  return {
+    deploy: async ({ caller, body, query, request }) => {
+      const text = body as unknown as string;
+      if (Buffer.byteLength(text) > LIMITS.manifestBytes) {
+        throw new Problem("body_too_large", `A manifest may have at most ${LIMITS.manifestBytes} bytes.`);
+      }
+      const { value, locate } = parseManifestDocument(
+        text,
+        /json/i.test(request.headers["content-type"] ?? "") ? "json" : "yaml",
+      );
+      const { spec, deployment: name } = normaliseManifest(value, {
+        findModel,
+        modelIds: CATALOGUE.map(({ id }) => id),
+        defaultModelId: DEFAULT_MODEL_ID,
+        checkTool: (tool, pointer) => checkToolSpec(tool, pointer, { allowedHosts }),
+        locate,
+      });
+      const digest = manifestDigest(spec);
+      const dryRun = query.dry_run ?? false;
+      const result = await deployments.deploy(caller.workspaceId, {
+        spec,
+        digest,
+        deployment: name,
+        reserveTokens: reserveTokens(spec),
+        dryRun,
+        ifMatch: ifMatch(request.headers["if-match"]),
+      });
+      const exists = result.action !== "create" || !dryRun;
+      const current = exists ? await deployments.get(caller.workspaceId, name) : null;
+      return {
+        status: result.action === "create" && !dryRun ? 201 : 200,
+        headers: current === null ? {} : { etag: `"${current.version}"` },
+        body: {
+          action: result.action,
+          dry_run: dryRun,
+          deployment: current === null ? null : shown(current.deployment),
+          revision: result.revision,
+          digest,
+          changes: result.action === "unchanged" ? [] : diffSpecs(result.before, spec),
+        },
+      };
+    },
+
+    listDeployments: async ({ caller, query }) => ({
+      status: 200,
+      body: await pages.read(
+        "deployments",
+        caller.workspaceId,
+        query,
+        async (limit, before) => (await deployments.list(caller.workspaceId, limit, before)).map(shown),
+        uuidPosition("deployment"),
+      ),
+    }),
+
+    getDeployment: async ({ caller, params }) => {
+      const { deployment, version } = await deployments.get(caller.workspaceId, params.deployment);
+      return { status: 200, headers: { etag: `"${version}"` }, body: shown(deployment) };
+    },
+
+    listAgents: async ({ caller, query }) => ({
+      status: 200,
+      body: await pages.read(
+        "agents",
+        caller.workspaceId,
+        query,
+        (limit, before) => deployments.listAgents(caller.workspaceId, limit, before),
+        uuidPosition("agent"),
+      ),
+    }),
+
+    getAgent: async ({ caller, params }) => ({
+      status: 200,
+      body: await deployments.getAgent(caller.workspaceId, params.agent),
+    }),
+
+    listRevisions: async ({ caller, params, query }) => ({
+      status: 200,
+      body: await pages.read(
+        `revisions ${params.agent}`,
+        caller.workspaceId,
+        query,
+        (limit, before) =>
+          deployments.listRevisions(caller.workspaceId, params.agent, limit, before === null ? null : Number(before)),
+        ({ number }) => String(number),
+      ),
+    }),
+
+    getRevision: async ({ caller, params }) => ({
+      status: 200,
+      body: await deployments.getRevision(caller.workspaceId, params.agent, params.number),
+    }),
+  } satisfies Partial<Handlers>;
+}
+
+/** The version an If-Match header names; null when there is none or it is `*`. */
+export function ifMatch(header: string | undefined): string | null {
+  if (header === undefined || header === "*") return null;
+  const match = /^"([^"]+)"$/.exec(header.trim());
+  if (match === null)
+    throw new Problem("invalid_header", 'If-Match must be one entity tag in quotes, as ETag gave it, or "*".');
+  return match[1] as string;
+}

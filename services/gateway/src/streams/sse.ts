@@ -1,0 +1,60 @@
+import type { FastifyReply } from "fastify";
+
+const HEARTBEAT_MS = 15_000;
+/** A reader that takes nothing for this long is cut; it can come back with the last id it saw. */
+const STALL_MS = 30_000;
+
+/**
+ * Writes server-sent events (WHATWG HTML §9.2) to the reply until the source ends or the reader goes. Never buffers
+ * without bound: a full socket is waited for, and given up after half a minute.
+ */
+export async function sendEvents(
+  reply: FastifyReply,
+  source: (signal: AbortSignal) => AsyncIterable<{ id: number | null; event: string; data: unknown }>,
+): Promise<void> {
+  reply.hijack();
+  const { raw } = reply;
+  const gone = new AbortController();
+  raw.on("close", () => gone.abort());
+  raw.on("error", () => gone.abort());
+  raw.writeHead(200, {
+    ...(reply.getHeaders() as Record<string, string>),
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-store",
+    "x-accel-buffering": "no",
+  });
+  raw.flushHeaders();
+  const heartbeat = setInterval(() => {
+    if (raw.writableLength === 0) raw.write(": still here\n\n");
+  }, HEARTBEAT_MS);
+  try {
+    for await (const { id, event, data } of source(gone.signal)) {
+      if (gone.signal.aborted) break;
+      const text = `${id === null ? "" : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
+      if (!raw.write(text) && !(await drained(raw, gone.signal))) break;
+    }
+  } catch (error) {
+    reply.log.error({ err: error }, "event stream failed");
+  } finally {
+    clearInterval(heartbeat);
+    raw.end();
+  }
+}
+
+/** False when the reader went or took nothing for too long. `write()` answering false means buffered, not gone. */
+function drained(raw: FastifyReply["raw"], signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    const done = (ok: boolean) => {
+      clearTimeout(timer);
+      raw.off("drain", onDrain);
+      signal.removeEventListener("abort", onAbort);
+      if (!ok) raw.destroy();
+      resolve(ok);
+    };
+    const onDrain = () => done(true);
+    const onAbort = () => done(false);
+    const timer = setTimeout(() => done(false), STALL_MS);
+    raw.once("drain", onDrain);
+    signal.addEventListener("abort", onAbort);
+  });
+}

@@ -1,0 +1,144 @@
+import type { LiveEvent } from "@maru/contract";
+import type { LiveBus, LiveMessage } from "@maru/queue";
+import type { Store, StoredEvent } from "@maru/store";
+
+export type Watched =
+  | { readonly kind: "event"; readonly event: StoredEvent }
+  | { readonly kind: "live"; readonly event: LiveEvent };
+
+/** No message for this long: look at the rows. Liveness never depends on one notification. */
+const LOOK_MS = 2_000;
+const PAGE = 500;
+/** Messages waiting for a slow reader; past this the stream ends, to be resumed by the last id. */
+const MAX_WAITING = 2_000;
+
+export const isTerminal = (type: string): boolean =>
+  /^run\.(?:completed|incomplete|failed|cancelled|expired)$/.test(type);
+
+/**
+ * Everything a run says after `afterSeq`, in order, until it ends: each durable event exactly once, and between them the
+ * text as it is written. Rows are the truth; the bus only makes it quick. Text joins at any point: what was written
+ * before comes as one snapshot, so there is neither gap nor repetition.
+ *
+ * Listening begins at the call, before the first `next()`: a caller may create the run afterwards and miss nothing.
+ */
+export function watchRun(
+  deps: { store: Store; bus: LiveBus },
+  about: { workspaceId: string; runId: string; afterSeq: number; live: boolean },
+) {
+  const { store, bus } = deps;
+  const { workspaceId, runId } = about;
+  const waiting: LiveMessage[] = [];
+  let wake: (() => void) | null = null;
+  let overflow = false;
+  const unsubscribe = bus.subscribe(runId, (message) => {
+    if (message.kind === "join" || message.kind === "cancel") return;
+    if (!about.live && (message.kind === "delta" || message.kind === "snapshot")) return;
+    if (waiting.length >= MAX_WAITING) overflow = true;
+    else waiting.push(message);
+    wake?.();
+  });
+
+  async function* watch(signal: AbortSignal): AsyncGenerator<Watched, void> {
+    let last = about.afterSeq;
+    let shown = { step: 0, reasoning: 0, text: 0, tool_call: 0 };
+    let joining = false;
+    const onAbort = () => wake?.();
+    signal.addEventListener("abort", onAbort);
+
+    async function* fromRows(): AsyncGenerator<StoredEvent> {
+      for (;;) {
+        const page = await store.runs.eventsAfter(workspaceId, runId, last, PAGE);
+        for (const event of page.events) {
+          last = event.seq;
+          yield event;
+        }
+        if (page.events.length < PAGE) return;
+      }
+    }
+    const join = () => {
+      if (joining) return;
+      joining = true;
+      bus.publish(runId, { kind: "join" });
+    };
+
+    try {
+      for await (const event of fromRows()) {
+        yield { kind: "event", event };
+        if (isTerminal(event.type)) return;
+      }
+      if (about.live && last > 1) join();
+      while (!signal.aborted && !overflow) {
+        const message = waiting.shift();
+        if (message === undefined) {
+          const quiet = await new Promise<boolean>((resolve) => {
+            const timer = setTimeout(() => resolve(true), LOOK_MS);
+            wake = () => {
+              clearTimeout(timer);
+              resolve(false);
+            };
+          });
+          wake = null;
+          if (!quiet) continue;
+        }
+        if (message === undefined || message.kind === "reload") {
+          for await (const event of fromRows()) {
+            yield { kind: "event", event };
+            if (isTerminal(event.type)) return;
+          }
+          continue;
+        }
+        if (message.kind === "events") {
+          const events = message.events as StoredEvent[];
+          const next = events.filter(({ seq }) => seq > last);
+          const whole = next.every(({ seq }, index) => seq === last + 1 + index);
+          if (next.length === 0) continue;
+          if (whole) last = next.at(-1)?.seq ?? last;
+          for await (const event of whole ? next : fromRows()) {
+            yield { kind: "event", event };
+            if (isTerminal(event.type)) return;
+          }
+          continue;
+        }
+        if (message.kind === "snapshot") {
+          const { step, reasoning, text } = message as unknown as { step: number; reasoning: string; text: string };
+          joining = false;
+          if (
+            step < shown.step ||
+            (step === shown.step && reasoning.length <= shown.reasoning && text.length <= shown.text)
+          )
+            continue;
+          shown = { step, reasoning: reasoning.length, text: text.length, tool_call: Number.MAX_SAFE_INTEGER };
+          yield { kind: "live", event: { type: "snapshot", run_id: runId, step, reasoning, text } };
+          continue;
+        }
+        if (message.kind === "delta") {
+          const delta = message as unknown as {
+            step: number;
+            part: "reasoning" | "text" | "tool_call";
+            offset: number;
+            text: string;
+          };
+          if (delta.step < shown.step) continue;
+          if (delta.step > shown.step) shown = { step: delta.step, reasoning: 0, text: 0, tool_call: 0 };
+          const known = shown[delta.part];
+          if (delta.offset > known) {
+            if (delta.part !== "tool_call") join();
+            continue;
+          }
+          const text = delta.text.slice(known - delta.offset);
+          if (text === "") continue;
+          shown[delta.part] = known + text.length;
+          yield {
+            kind: "live",
+            event: { type: "delta", run_id: runId, step: delta.step, kind: delta.part, offset: known, text },
+          };
+        }
+      }
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      unsubscribe();
+    }
+  }
+  return { watch, unsubscribe };
+}

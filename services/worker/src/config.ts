@@ -1,0 +1,93 @@
+import { randomUUID } from "node:crypto";
+import type { QueueBackend } from "@maru/queue";
+
+/** All the worker may be told; read once, here. */
+export interface WorkerConfig {
+  readonly databaseUrl: string;
+  readonly queue: QueueBackend;
+  readonly model: {
+    readonly baseUrl: string;
+    readonly apiKey: string;
+    readonly team: string | null;
+    readonly dialect: "friendli" | "vllm";
+    readonly simulated: boolean;
+  };
+  /** Runs in flight in this process. They wait on a model, not on the CPU. */
+  readonly concurrency: number;
+  /** How long a run stays this worker's without a sign of life. */
+  readonly leaseMs: number;
+  /** How often runs without a worker are looked for. */
+  readonly sweepMs: number;
+  /** When a wake-up that led to nothing is sent again. */
+  readonly resendMs: number;
+  /** Lost workers after which a run is given up. */
+  readonly maxLostWorkers: number;
+  /** How long runs may finish after a stop was asked for; then they are handed back. */
+  readonly drainMs: number;
+  readonly egressAllow: Readonly<Record<string, string>>;
+  /** Where /healthz, /readyz and /metrics are; 0 for none. */
+  readonly opsPort: number;
+  readonly logLevel: string;
+  readonly node: string;
+}
+
+export const WORKER_DEFAULTS = {
+  concurrency: 200,
+  leaseMs: 15_000,
+  sweepMs: 1_000,
+  resendMs: 10_000,
+  maxLostWorkers: 5,
+  drainMs: 20_000,
+} as const;
+
+/** @throws Error naming the variable that is missing or wrong */
+export function workerConfig(env: NodeJS.ProcessEnv): WorkerConfig {
+  const databaseUrl = env.DATABASE_RUNTIME_URL ?? env.DATABASE_URL;
+  if (!databaseUrl) throw new Error("DATABASE_RUNTIME_URL is not set: the connection string of a maru_runtime login");
+  return {
+    ...WORKER_DEFAULTS,
+    databaseUrl,
+    queue: env.REDIS_URL ? { kind: "redis", url: env.REDIS_URL } : { kind: "postgres", url: databaseUrl },
+    model: modelConfig(env),
+    concurrency: integer(env, "WORKER_CONCURRENCY", WORKER_DEFAULTS.concurrency),
+    leaseMs: integer(env, "WORKER_LEASE_MS", WORKER_DEFAULTS.leaseMs),
+    sweepMs: integer(env, "WORKER_SWEEP_MS", WORKER_DEFAULTS.sweepMs),
+    resendMs: integer(env, "WORKER_RESEND_MS", WORKER_DEFAULTS.resendMs),
+    drainMs: integer(env, "WORKER_DRAIN_MS", WORKER_DEFAULTS.drainMs),
+    egressAllow: Object.fromEntries(
+      (env.EGRESS_ALLOW ?? "")
+        .split(",")
+        .filter(Boolean)
+        .map((pair) => [pair.slice(0, pair.indexOf("=")).trim(), pair.slice(pair.indexOf("=") + 1).trim()]),
+    ),
+    opsPort: integer(env, "WORKER_OPS_PORT", 8082),
+    logLevel: env.LOG_LEVEL ?? "info",
+    node: env.HOSTNAME ? `${env.HOSTNAME}-${process.pid}` : randomUUID(),
+  };
+}
+
+/** Which model host answers. @throws Error when a base URL is given without a key */
+export function modelConfig(env: NodeJS.ProcessEnv): WorkerConfig["model"] {
+  const baseUrl = env.MODEL_BASE_URL;
+  if (!baseUrl)
+    throw new Error("MODEL_BASE_URL is not set: an OpenAI-compatible endpoint of K-EXAONE, or the simulator's");
+  if (!URL.canParse(baseUrl)) throw new Error(`MODEL_BASE_URL is not a URL: ${baseUrl}`);
+  const dialect = env.MODEL_DIALECT ?? "friendli";
+  if (dialect !== "friendli" && dialect !== "vllm")
+    throw new Error(`MODEL_DIALECT must be friendli or vllm, not ${dialect}`);
+  return {
+    baseUrl,
+    apiKey: env.MODEL_API_KEY ?? "none",
+    team: env.MODEL_TEAM ?? null,
+    dialect,
+    simulated: env.MODEL_SIMULATED === "true",
+  };
+}
+
+function integer(env: NodeJS.ProcessEnv, name: string, fallback: number): number {
+  const text = env[name];
+  if (text === undefined || text === "") return fallback;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new Error(`${name} must be a whole number, not ${text}`);
+  return value;
+}

@@ -1,0 +1,108 @@
+import { type EnginePorts, executeRun, Stop, type StopKind } from "@maru/engine";
+import type { LiveBus } from "@maru/queue";
+import type { Claim, Store } from "@maru/store";
+import type { Logger } from "pino";
+import type { Live } from "./live.ts";
+
+export interface HoldDeps {
+  readonly store: Store;
+  readonly bus: LiveBus;
+  readonly live: Live;
+  readonly ports: EnginePorts;
+  readonly leaseMs: number;
+  readonly maxLostWorkers: number;
+  readonly logger: Logger;
+  readonly now: () => number;
+}
+
+interface Held {
+  readonly claim: Claim;
+  readonly stop: (kind: StopKind) => void;
+  /** By the monotonic clock: when the lease was last known to be ours. */
+  renewedAt: number;
+}
+
+/** The runs this process holds: claimed, executed under a lease that is renewed, let go at the end. */
+export function createHold(deps: HoldDeps) {
+  const { store, bus, live, ports, leaseMs, logger, now } = deps;
+  const held = new Map<string, Held>();
+  let beat: NodeJS.Timeout | null = null;
+  let draining = false;
+
+  /** Renews every lease in one statement. What is not answered for is not ours any more. */
+  const renew = async () => {
+    if (held.size === 0) return;
+    const sent = now();
+    const asked = [...held.values()];
+    try {
+      const still = await store.journal.renew(
+        asked.map(({ claim }) => claim),
+        leaseMs,
+      );
+      for (const item of asked) {
+        const answer = still.get(item.claim.runId);
+        if (answer === undefined) item.stop("lost");
+        else {
+          item.renewedAt = sent;
+          if (answer.cancel) item.stop("cancel");
+        }
+      }
+    } catch (error) {
+      logger.warn({ err: error }, "leases not renewed");
+      // A worker that can't renew must stop before its lease can run out under it.
+      for (const item of asked) if (now() - item.renewedAt > leaseMs * 0.8) item.stop("lost");
+    }
+  };
+
+  const execute = async (claim: Claim): Promise<void> => {
+    const controller = new AbortController();
+    const stop = (kind: StopKind) => controller.abort(new Stop(kind));
+    held.set(claim.runId, { claim, stop, renewedAt: now() });
+    const unsubscribe = bus.subscribe(claim.runId, (message) => {
+      if (message.kind === "cancel") stop("cancel");
+      if (message.kind === "join") live.snapshot(claim.runId);
+    });
+    try {
+      live.port.committed(claim.runId, []);
+      bus.publish(claim.runId, { kind: "reload" });
+      const outcome = await executeRun(claim, ports, controller.signal);
+      if (outcome === "handed_back") await store.journal.release(claim);
+      else if (outcome === "lost")
+        logger.warn({ runId: claim.runId, epoch: claim.epoch }, "claim lost; another worker has the run");
+    } catch (error) {
+      // A failure of ours (the database away, a bug), not of the run: its lease runs out and another attempt is made.
+      logger.error({ err: error, runId: claim.runId }, "run not carried on; its lease will run out");
+    } finally {
+      unsubscribe();
+      held.delete(claim.runId);
+      live.forget(claim.runId);
+    }
+  };
+
+  return {
+    /** Claims and executes, or finds that there is nothing to do. */
+    async take(workspaceId: string, runId: string): Promise<void> {
+      if (draining || held.has(runId)) return;
+      const claim = await store.journal.claim(workspaceId, runId, leaseMs, deps.maxLostWorkers);
+      if ("ended" in claim) {
+        if (claim.ended) bus.publish(runId, { kind: "reload" });
+        return;
+      }
+      await execute(claim);
+    },
+    start(): void {
+      beat = setInterval(() => void renew(), Math.max(50, Math.floor(leaseMs / 3)));
+    },
+    inFlight: () => held.size,
+    /** Lets runs finish for a while, then hands the rest back with their journals as they are. */
+    async drain(ms: number): Promise<void> {
+      draining = true;
+      const deadline = now() + ms;
+      while (held.size > 0 && now() < deadline) await new Promise((done) => setTimeout(done, 25));
+      for (const item of held.values()) item.stop("drain");
+      const patience = now() + 5_000;
+      while (held.size > 0 && now() < patience) await new Promise((done) => setTimeout(done, 10));
+      if (beat !== null) clearInterval(beat);
+    },
+  };
+}

@@ -1,0 +1,151 @@
+import { randomUUID } from "node:crypto";
+import type { EnginePorts } from "@maru/engine";
+import {
+  classifyAnswer,
+  createModelClient,
+  describeModelError,
+  estimateRequestTokens,
+  estimateTokens,
+  findModel,
+  priceMicros,
+} from "@maru/model";
+import { createLiveBus, createWakeUps, receiveWakeUps } from "@maru/queue";
+import { openStore } from "@maru/store";
+import { createEgress, parseArguments, prepareTools } from "@maru/tools";
+import type { Logger } from "pino";
+import { Counter, Gauge, type Registry } from "prom-client";
+import type { WorkerConfig } from "./config.ts";
+import { createHold } from "./hold.ts";
+import { createLive } from "./live.ts";
+
+export { modelConfig, WORKER_DEFAULTS, type WorkerConfig, workerConfig } from "./config.ts";
+
+export interface Worker {
+  start(): Promise<void>;
+  /** Runs in flight in this process. */
+  inFlight(): number;
+  /** Whether the database and the queue answer. */
+  ping(): Promise<void>;
+  /** SQL statements of the hot path so far. */
+  roundTrips(): number;
+  /** Takes no more, lets runs finish for `drainMs`, hands the others back, closes what was opened. */
+  stop(drainMs?: number): Promise<void>;
+}
+
+const FORGET_MS = 3_600_000;
+const SWEEP_LIMIT = 200;
+
+/** Executes runs: wake-ups say which to look at, the database says whether there is anything to do. */
+export async function createWorker(deps: { config: WorkerConfig; logger: Logger; metrics: Registry }): Promise<Worker> {
+  const { config, logger, metrics } = deps;
+  const now = () => performance.now();
+  const store = await openStore({ url: config.databaseUrl, poolSize: 10 });
+  const bus = createLiveBus(config.queue, `worker-${config.node}-${randomUUID()}`);
+  const wakeUps = createWakeUps(config.queue);
+  const egress = createEgress({ allow: config.egressAllow });
+  const live = createLive(bus);
+  const client = createModelClient({ ...config.model });
+  const ports: EnginePorts = {
+    model: {
+      find: findModel,
+      complete: (request, options) => client.complete(request, options),
+      classify: classifyAnswer,
+      estimateRequest: estimateRequestTokens,
+      estimateText: estimateTokens,
+      price: priceMicros,
+      describeError: describeModelError,
+    },
+    tools: { prepare: (specs) => prepareTools(specs, { egress }), parseArguments },
+    journal: { write: (claim, entry) => store.journal.write(claim, entry) },
+    live: live.port,
+    clock: { now, date: () => new Date(), timeout: (ms) => AbortSignal.timeout(ms) },
+  };
+  const hold = createHold({
+    store,
+    bus,
+    live,
+    ports,
+    leaseMs: config.leaseMs,
+    maxLostWorkers: config.maxLostWorkers,
+    logger,
+    now,
+  });
+
+  new Gauge({
+    name: "maru_runs_in_flight",
+    help: "Runs this process is executing",
+    registers: [metrics],
+    collect() {
+      this.set(hold.inFlight());
+    },
+  });
+  const taken = new Counter({ name: "maru_wakeups_total", help: "Wake-ups received", registers: [metrics] });
+
+  let receiver: ReturnType<typeof receiveWakeUps> | null = null;
+  let sweeper: NodeJS.Timeout | null = null;
+  let forgetter: NodeJS.Timeout | null = null;
+  let stopping = false;
+  const direct = new Set<Promise<void>>();
+
+  /**
+   * Sends wake-ups again for runs nobody is working on. When the queue does not take them (Redis is away), this worker
+   * takes the runs itself: the queue only makes it quick.
+   */
+  const sweep = async () => {
+    try {
+      for (const { workspaceId, runId, epoch, recovered } of await store.journal.due(SWEEP_LIMIT, config.resendMs)) {
+        try {
+          await wakeUps.send({ workspaceId, runId }, { epoch, recovered });
+        } catch (error) {
+          logger.warn({ err: error, runId }, "the queue takes no wake-up; taking the run directly");
+          if (hold.inFlight() >= config.concurrency) break;
+          const work = hold
+            .take(workspaceId, runId)
+            .catch((reason) => logger.error({ err: reason, runId }, "run not taken"));
+          direct.add(work);
+          void work.finally(() => direct.delete(work));
+        }
+      }
+    } catch (error) {
+      logger.warn({ err: error }, "sweep failed");
+    }
+    if (!stopping) sweeper = setTimeout(() => void sweep(), config.sweepMs * (0.75 + Math.random() / 2));
+  };
+
+  return {
+    async start() {
+      receiver = receiveWakeUps(config.queue, config.concurrency, async ({ workspaceId, runId }) => {
+        taken.inc();
+        try {
+          await hold.take(workspaceId, runId);
+        } catch (error) {
+          // The job is done either way: what becomes of the run is decided by its row, and the sweeper looks at that.
+          logger.error({ err: error, runId }, "run not taken; the sweeper will send it again");
+        }
+      });
+      hold.start();
+      void sweep();
+      forgetter = setInterval(() => void store.idempotency.forgetOld().catch(() => {}), FORGET_MS);
+      await receiver.ready().catch((error: unknown) => logger.warn({ err: error }, "queue not ready yet"));
+    },
+    inFlight: () => hold.inFlight(),
+    async ping() {
+      await store.ping();
+      await bus.ping();
+    },
+    roundTrips: () => store.roundTrips(),
+    async stop(drainMs = config.drainMs) {
+      stopping = true;
+      if (sweeper !== null) clearTimeout(sweeper);
+      if (forgetter !== null) clearInterval(forgetter);
+      await receiver?.pause();
+      await hold.drain(drainMs);
+      await Promise.allSettled(direct);
+      await receiver?.close();
+      await wakeUps.close();
+      await bus.close();
+      await egress.close();
+      await store.close();
+    },
+  };
+}
