@@ -49,8 +49,8 @@ export interface ClockPort {
   now(): number;
   /** The wall clock, for tools that tell the time and for prices. */
   date(): Date;
-  /** A signal that aborts after that many milliseconds. */
-  timeout(ms: number): AbortSignal;
+  /** Calls back after that many milliseconds, unless the answered function is called first. */
+  after(ms: number, callback: () => void): () => void;
 }
 
 export interface EnginePorts {

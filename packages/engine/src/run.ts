@@ -35,8 +35,9 @@ export async function executeRun(claim: Claim, ports: EnginePorts, signal: Abort
   const steps: StoredStep[] = claim.steps.map((step) => ({ ...step }));
   const begun = ports.clock.now() - (claim.now.getTime() - claim.startedAt.getTime());
   const timeLeftMs = Math.max(0, spec.limits.durationMs - (ports.clock.now() - begun));
-  const outOfTime = ports.clock.timeout(timeLeftMs);
-  const live = AbortSignal.any([signal, outOfTime]);
+  const outOfTime = new AbortController();
+  const stopClock = ports.clock.after(timeLeftMs, () => outOfTime.abort());
+  const live = AbortSignal.any([signal, outOfTime.signal]);
   /** Text of the model step in flight, to charge for when it is aborted. */
   let written = "";
   let prompt = 0;
@@ -305,6 +306,8 @@ export async function executeRun(claim: Claim, ports: EnginePorts, signal: Abort
       if (failure instanceof ClaimLost) return "lost";
       throw failure;
     }
+  } finally {
+    stopClock();
   }
 
   /** A model call that was aborted is charged for its prompt and for what it had written, by Maru's own count. */

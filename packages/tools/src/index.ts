@@ -6,7 +6,7 @@ import { prepareHttpTool } from "./http/index.ts";
 import type { PreparedTool, ToolSet } from "./kind.ts";
 import { schemaProblems } from "./schema/admit.ts";
 
-export { createEgress, type Egress, EgressBlocked, type EgressOptions } from "./egress/index.ts";
+export { createEgress, type Egress, EgressBlocked, type EgressOptions, parseEgressAllow } from "./egress/index.ts";
 export { isPublicAddress, urlRefusal } from "./egress/verdict.ts";
 export type { PreparedTool, ToolCallContext, ToolResult, ToolSet } from "./kind.ts";
 

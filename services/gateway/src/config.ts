@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { QueueBackend } from "@maru/queue";
+import { parseEgressAllow } from "@maru/tools";
 
 /** All the gateway may be told; read once, here. */
 export interface GatewayConfig {
@@ -42,24 +43,10 @@ export function gatewayConfig(env: NodeJS.ProcessEnv): GatewayConfig {
       burst: integer(env, "RATE_LIMIT_BURST", 1_000),
     },
     trustedProxies: (env.TRUSTED_PROXIES ?? "").split(",").filter(Boolean),
-    egressAllow: egressAllow(env),
+    egressAllow: parseEgressAllow(env.EGRESS_ALLOW ?? ""),
     logLevel: env.LOG_LEVEL ?? "info",
     node: env.HOSTNAME ? `${env.HOSTNAME}-${process.pid}` : randomUUID(),
   };
-}
-
-/** `EGRESS_ALLOW=name=origin,name=origin` */
-function egressAllow(env: NodeJS.ProcessEnv): Record<string, string> {
-  return Object.fromEntries(
-    (env.EGRESS_ALLOW ?? "")
-      .split(",")
-      .filter(Boolean)
-      .map((pair) => {
-        const at = pair.indexOf("=");
-        if (at < 1) throw new Error(`EGRESS_ALLOW: ${pair} is not name=origin`);
-        return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
-      }),
-  );
 }
 
 function integer(env: NodeJS.ProcessEnv, name: string, fallback: number): number {

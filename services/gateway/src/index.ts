@@ -52,13 +52,13 @@ export async function createGateway(deps: {
   const wakeUps = createWakeUps(config.queue);
   const bus = createLiveBus(config.queue, `gateway-${config.node}-${randomUUID()}`);
   const egress = createEgress({ allow: config.egressAllow });
-  let draining = false;
+  const closing = new AbortController();
 
   // Fastify's own defaults coerce types, drop unknown keys and wait for ever: all three are turned round. headersTimeout
   // must not exceed requestTimeout, and both are only looked at every connectionsCheckingInterval.
   const app: FastifyInstance = Fastify({
     loggerInstance: logger as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new Fastify.LogController({ disableRequestLogging: true }),
     bodyLimit: 1_048_576,
     requestTimeout: 15_000,
     connectionTimeout: 0,
@@ -100,11 +100,11 @@ export async function createGateway(deps: {
       now,
     }),
     ...deploymentRoutes({ store, pages, simulated, allowedHosts: Object.keys(config.egressAllow), egress }),
-    ...runRoutes({ store, wakeUps, bus, pages, simulated }),
+    ...runRoutes({ store, wakeUps, bus, pages, simulated, closing: closing.signal }),
     ...threadRoutes({ store, pages }),
     ...modelRoutes({ simulated, now }),
     ...quotaRoutes({ store, pages, now }),
-    ...operationsRoutes({ store, bus, draining: () => draining }),
+    ...operationsRoutes({ store, bus, draining: () => closing.signal.aborted }),
   };
   bindRoutes(app, handlers, {
     authenticator,
@@ -118,7 +118,7 @@ export async function createGateway(deps: {
     listen: () => app.listen({ host: config.host, port: config.port }),
     roundTrips: () => store.roundTrips(),
     close: async () => {
-      draining = true;
+      closing.abort();
       await app.close();
       await wakeUps.close();
       await bus.close();

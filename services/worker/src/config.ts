@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { QueueBackend } from "@maru/queue";
+import { parseEgressAllow } from "@maru/tools";
 
 /** All the worker may be told; read once, here. */
 export interface WorkerConfig {
@@ -54,12 +55,7 @@ export function workerConfig(env: NodeJS.ProcessEnv): WorkerConfig {
     sweepMs: integer(env, "WORKER_SWEEP_MS", WORKER_DEFAULTS.sweepMs),
     resendMs: integer(env, "WORKER_RESEND_MS", WORKER_DEFAULTS.resendMs),
     drainMs: integer(env, "WORKER_DRAIN_MS", WORKER_DEFAULTS.drainMs),
-    egressAllow: Object.fromEntries(
-      (env.EGRESS_ALLOW ?? "")
-        .split(",")
-        .filter(Boolean)
-        .map((pair) => [pair.slice(0, pair.indexOf("=")).trim(), pair.slice(pair.indexOf("=") + 1).trim()]),
-    ),
+    egressAllow: parseEgressAllow(env.EGRESS_ALLOW ?? ""),
     opsPort: integer(env, "WORKER_OPS_PORT", 8082),
     logLevel: env.LOG_LEVEL ?? "info",
     node: env.HOSTNAME ? `${env.HOSTNAME}-${process.pid}` : randomUUID(),

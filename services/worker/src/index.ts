@@ -32,6 +32,12 @@ export interface Worker {
   stop(drainMs?: number): Promise<void>;
 }
 
+/** A timer that can be called off; it does not keep the process. */
+const after = (ms: number, callback: () => void): (() => void) => {
+  const timer = setTimeout(callback, ms).unref();
+  return () => clearTimeout(timer);
+};
+
 const FORGET_MS = 3_600_000;
 const SWEEP_LIMIT = 200;
 
@@ -58,7 +64,7 @@ export async function createWorker(deps: { config: WorkerConfig; logger: Logger;
     tools: { prepare: (specs) => prepareTools(specs, { egress }), parseArguments },
     journal: { write: (claim, entry) => store.journal.write(claim, entry) },
     live: live.port,
-    clock: { now, date: () => new Date(), timeout: (ms) => AbortSignal.timeout(ms) },
+    clock: { now, date: () => new Date(), after },
   };
   const hold = createHold({
     store,

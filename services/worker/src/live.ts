@@ -18,7 +18,7 @@ interface Written {
 export function createLive(bus: LiveBus) {
   const written = new Map<string, Written>();
   const dirty = new Set<string>();
-  let timer: NodeJS.Timeout | null = null;
+  let scheduled = false;
 
   const publish = (runId: string) => {
     const now = written.get(runId);
@@ -40,7 +40,7 @@ export function createLive(bus: LiveBus) {
     }
   };
   const flush = () => {
-    timer = null;
+    scheduled = false;
     for (const runId of dirty) publish(runId);
     dirty.clear();
   };
@@ -54,7 +54,8 @@ export function createLive(bus: LiveBus) {
       }
       now[kind] += text;
       dirty.add(runId);
-      timer ??= setTimeout(flush, GATHER_MS);
+      if (!scheduled) setTimeout(flush, GATHER_MS);
+      scheduled = true;
     },
     committed(runId, events) {
       // What was written comes before the event that says it is done.

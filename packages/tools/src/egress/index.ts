@@ -107,3 +107,22 @@ export function createEgress(options: EgressOptions = {}): Egress {
     },
   };
 }
+
+/**
+ * Reads an operator's list `name=origin,name=origin`, e.g. `weather.maru.internal=http://127.0.0.1:8081`.
+ * @throws Error naming the entry that is not one
+ */
+export function parseEgressAllow(text: string): Record<string, string> {
+  const entries = text
+    .split(",")
+    .map((entry) => entry.trim())
+    .filter(Boolean);
+  return Object.fromEntries(
+    entries.map((entry): [string, string] => {
+      const at = entry.indexOf("=");
+      const origin = entry.slice(at + 1);
+      if (at < 1 || !URL.canParse(origin)) throw new Error(`EGRESS_ALLOW: ${entry} is not name=origin`);
+      return [entry.slice(0, at), new URL(origin).origin];
+    }),
+  );
+}

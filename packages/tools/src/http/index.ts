@@ -59,14 +59,17 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedToo
     effect: spec.effect,
     checkArguments: createArgumentCheck(spec.parameters),
     async call(args, context) {
-      const timeout = AbortSignal.timeout(spec.timeoutMs);
+      const late = new AbortController();
+      const timer = setTimeout(() => late.abort(), spec.timeoutMs);
       try {
-        return await send(args, context, AbortSignal.any([context.signal, timeout]));
+        return await send(args, context, AbortSignal.any([context.signal, late.signal]));
       } catch (error) {
         if (context.signal.aborted) throw context.signal.reason;
-        if (timeout.aborted) return failed("tool_timeout", `No complete answer in ${spec.timeoutMs} ms.`);
+        if (late.signal.aborted) return failed("tool_timeout", `No complete answer in ${spec.timeoutMs} ms.`);
         if (isBlocked(error)) return failed("egress_blocked", "The destination is not allowed.");
         return failed("tool_failed", "The request failed: the server could not be reached or broke off.");
+      } finally {
+        clearTimeout(timer);
       }
     },
   };

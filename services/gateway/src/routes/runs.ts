@@ -16,13 +16,15 @@ export interface RunDeps {
   readonly bus: LiveBus;
   readonly pages: Pages;
   readonly simulated: boolean;
+  /** Aborts when the gateway stops: streams end, to be resumed elsewhere by their last id. */
+  readonly closing: AbortSignal;
 }
 
 const MAX_WAIT_SECONDS = 60;
 const MESSAGE_TOKENS = 8;
 
 export function runRoutes(deps: RunDeps) {
-  const { store, wakeUps, bus, pages, simulated } = deps;
+  const { store, wakeUps, bus, pages, simulated, closing } = deps;
   const { runs } = store;
 
   const stream = async (
@@ -31,7 +33,7 @@ export function runRoutes(deps: RunDeps) {
     runId: string,
     watch: ReturnType<typeof watchRun>["watch"],
   ): Promise<Streamed> => {
-    await sendEvents(reply, async function* (signal) {
+    await sendEvents(reply, closing, async function* (signal) {
       for await (const item of watch(signal)) {
         if (item.kind === "live") yield { id: null, event: item.event.type, data: item.event };
         else {
@@ -89,7 +91,7 @@ export function runRoutes(deps: RunDeps) {
       reply.header("location", `/v1/runs/${run.id}`);
       if (watcher === null) return { status: 202, body: run };
       if (streaming) return stream(reply, caller.workspaceId, run.id, watcher.watch);
-      const ended = await endsWithin(watcher.watch, waitSeconds * 1_000);
+      const ended = await endsWithin(watcher.watch, waitSeconds * 1_000, closing);
       const now = await runs.get(caller.workspaceId, run.id);
       return { status: ended ? 200 : 202, headers: { "preference-applied": `wait=${waitSeconds}` }, body: now };
     },
@@ -178,8 +180,12 @@ function lastEventId(header: string | string[] | undefined): number {
 }
 
 /** Whether the run ends in time. */
-async function endsWithin(watch: ReturnType<typeof watchRun>["watch"], ms: number): Promise<boolean> {
-  const late = AbortSignal.timeout(ms);
+async function endsWithin(
+  watch: ReturnType<typeof watchRun>["watch"],
+  ms: number,
+  closing: AbortSignal,
+): Promise<boolean> {
+  const late = AbortSignal.any([AbortSignal.timeout(ms), closing]);
   for await (const item of watch(late)) {
     if (item.kind === "event" && isTerminal(item.event.type)) return true;
   }

@@ -10,13 +10,15 @@ const STALL_MS = 30_000;
  */
 export async function sendEvents(
   reply: FastifyReply,
+  closing: AbortSignal,
   source: (signal: AbortSignal) => AsyncIterable<{ id: number | null; event: string; data: unknown }>,
 ): Promise<void> {
   reply.hijack();
   const { raw } = reply;
-  const gone = new AbortController();
-  raw.on("close", () => gone.abort());
-  raw.on("error", () => gone.abort());
+  const left = new AbortController();
+  raw.on("close", () => left.abort());
+  raw.on("error", () => left.abort());
+  const gone = AbortSignal.any([left.signal, closing]);
   raw.writeHead(200, {
     ...(reply.getHeaders() as Record<string, string>),
     "content-type": "text/event-stream; charset=utf-8",
@@ -28,10 +30,10 @@ export async function sendEvents(
     if (raw.writableLength === 0) raw.write(": still here\n\n");
   }, HEARTBEAT_MS);
   try {
-    for await (const { id, event, data } of source(gone.signal)) {
-      if (gone.signal.aborted) break;
+    for await (const { id, event, data } of source(gone)) {
+      if (gone.aborted) break;
       const text = `${id === null ? "" : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
-      if (!raw.write(text) && !(await drained(raw, gone.signal))) break;
+      if (!raw.write(text) && !(await drained(raw, gone))) break;
     }
   } catch (error) {
     reply.log.error({ err: error }, "event stream failed");
