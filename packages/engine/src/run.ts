@@ -254,7 +254,10 @@ export async function executeRun(claim: Claim, ports: EnginePorts, signal: Abort
       events: [...done.map((item) => finished(after, item)), ...start.map(started)],
       reserveTokens: spent + spec.model.maxOutputTokens + start.length * TOOL_RESULT_TOKENS,
     });
-    if (!result.room) return finish(incomplete("quota"));
+    if (!result.room) {
+      const unsent: ToolOutput = { output: "Not sent: the quota is used up.", isError: true, code: "quota_exhausted" };
+      return finish(incomplete("quota"), { done: start.map(({ seq }) => ({ seq, state: "error", output: unsent })) });
+    }
     return toolSteps(start.map(({ seq }) => steps.find((item) => item.seq === seq) as ToolStep));
   };
 

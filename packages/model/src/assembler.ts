@@ -56,6 +56,7 @@ export function createAssembler(asked: { thinking: boolean; toolNames: readonly 
   let reasoning = "";
   let content = "";
   let shown = 0;
+  let begun = false;
   let sawReasoningField = false;
   let finish: FinishReason | null = null;
   let usage: TokenUsage | null = null;
@@ -77,8 +78,11 @@ export function createAssembler(asked: { thinking: boolean; toolNames: readonly 
     }
     const start = sawReasoningField || !asked.thinking ? 0 : content.indexOf("</think>") + "</think>".length;
     shown = Math.max(shown, start);
-    const text = content.slice(shown, end);
+    let text = content.slice(shown, end);
     shown = Math.max(shown, end);
+    // Hosts put blank lines between thinking and text; an answer begins with its first word.
+    if (!begun) text = text.trimStart();
+    begun ||= text !== "";
     return text;
   };
 
