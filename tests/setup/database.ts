@@ -11,6 +11,8 @@ export interface TestDatabase {
   /** As the service connects. */
   readonly runtimeUrl: string;
   query<Row extends pg.QueryResultRow>(sql: string, parameters?: unknown[]): Promise<Row[]>;
+  /** As the server's superuser, from another database. */
+  server(sql: string): Promise<void>;
   drop(): Promise<void>;
 }
 
@@ -33,14 +35,19 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     runtimeUrl: withLogin(ownerUrl, runtimeUser, runtimePassword),
     query: async <Row extends pg.QueryResultRow>(sql: string, parameters: unknown[] = []) =>
       (await owner.query<Row>(sql, parameters)).rows,
+    server: (sql) => onServer(serverUrl, sql),
     drop: async () => {
       await owner.end();
-      const client = new pg.Client({ connectionString: serverUrl });
-      await client.connect();
-      await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
-      await client.end();
+      await onServer(serverUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
     },
   };
+}
+
+async function onServer(url: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(sql);
+  await client.end();
 }
 
 export type BackendName = "postgres" | "redis";

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { newId } from "@maru/contract";
+import { newId, Problem } from "@maru/contract";
 import { createLiveBus, createWakeUps } from "@maru/queue";
 import { openStore } from "@maru/store";
 import { createEgress } from "@maru/tools";
@@ -17,7 +17,7 @@ import { bindRoutes, type Handlers, installBodyParsers } from "./http/bind.ts";
 import { createIdempotentReplies } from "./http/idempotency.ts";
 import { installMetrics } from "./http/metrics.ts";
 import { createPages } from "./http/pages.ts";
-import { answerClientError, installProblems } from "./http/problems.ts";
+import { answerClientError, installProblems, sendProblem } from "./http/problems.ts";
 import { createRateLimiter } from "./http/rate-limit.ts";
 import { installReplies } from "./http/replies.ts";
 import { authRoutes } from "./routes/auth.ts";
@@ -73,6 +73,9 @@ export async function createGateway(deps: {
     requestIdHeader: false,
     genReqId: (request) => requestId(request.headers["x-request-id"]),
     clientErrorHandler: answerClientError,
+    // A path the router itself refuses (bad escapes, endless ids) names nothing.
+    frameworkErrors: (_error, request, reply) =>
+      sendProblem(reply, new Problem("not_found", "There is nothing at this path."), request),
   });
   installValidators(app);
   installBodyParsers(app);

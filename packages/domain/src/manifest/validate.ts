@@ -32,7 +32,9 @@ export function schemaErrors(value: unknown): ProblemDetail[] {
       });
     } else if (!kind(tool)) errors.push(...details(kind.errors ?? [], pointer));
   }
-  return errors.slice(0, MAX_ERRORS);
+  // A misspelt field is also a missing one: what was written comes first, it is where the mistake can be seen.
+  const rank = ({ code }: ProblemDetail) => (code === "unknown_field" ? 0 : 1);
+  return errors.sort((a, b) => rank(a) - rank(b)).slice(0, MAX_ERRORS);
 }
 
 function details(errors: readonly ErrorObject[], prefix: string): ProblemDetail[] {

@@ -145,6 +145,16 @@ const hashRequest = (operationId: string, request: FastifyRequest): Buffer =>
     .update(typeof request.body === "string" ? request.body : canonicalJson(request.body ?? null))
     .digest();
 
+/** Fastify's parser says of a forbidden key only that the body is no JSON. */
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Reads JSON strictly, and the other types a route names as text; everything else is 415. */
 export function installBodyParsers(app: FastifyInstance): void {
   const parseJson = app.getDefaultJsonParser("error", "error");
@@ -157,7 +167,10 @@ export function installBodyParsers(app: FastifyInstance): void {
     if ((request.routeOptions.config.bodyTypes ?? []).length > 0) return done(null, text);
     if (text.trim() === "") return done(new Problem("empty_body", "Send a JSON object."));
     parseJson(request, text, (error, value) => {
-      if (error !== null) return done(error);
+      if (error !== null)
+        return done(
+          isJson(text) ? new Problem("forbidden_key", "The keys __proto__ and constructor are never allowed.") : error,
+        );
       try {
         refuseUnstorable(text, value);
         done(null, value);

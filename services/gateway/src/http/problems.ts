@@ -51,12 +51,7 @@ function toProblem(error: FastifyError | Problem): Problem {
   if (error.validation !== undefined) return validationProblem(error);
   const known = FASTIFY_CODES[error.code];
   if (known !== undefined) return new Problem(known, error.message);
-  // secure-json-parse refuses __proto__ and constructor.prototype with a SyntaxError of its own wording.
-  if (error instanceof SyntaxError) {
-    return /forbidden/i.test(error.message)
-      ? new Problem("forbidden_key", "The keys __proto__ and constructor are never allowed.")
-      : new Problem("invalid_json", error.message);
-  }
+  if (error instanceof SyntaxError) return new Problem("invalid_json", error.message);
   if (isConnectionLoss(error))
     return new Problem(
       "unavailable",
@@ -70,7 +65,9 @@ function isConnectionLoss(error: Error & { code?: unknown }): boolean {
   return (
     (typeof error.code === "string" &&
       /^(?:08...|57P0[123]|53300|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|P1001|P1002|P1017|P2024)$/.test(error.code)) ||
-    /Connection terminated|timeout exceeded when trying to connect/.test(error.message)
+    /Connection terminated|timeout exceeded when trying to connect|not currently accepting connections/.test(
+      error.message,
+    )
   );
 }
 

@@ -1,0 +1,150 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type House, manifest, openHouse, type Reply } from "../setup/house.ts";
+import { allOperations, exercised } from "../setup/openapi.ts";
+
+let house: House;
+beforeAll(async () => {
+  house = await openHouse("postgres");
+});
+afterAll(() => house?.close());
+
+test("every operation of the OpenAPI document answers as the document says", async () => {
+  const person = await house.register();
+  const { key } = person;
+  const get = (path: string) => house.api("GET", path, { key });
+  await house.deploy(person, manifest("weather"));
+  await house.deploy(person, manifest("other"));
+  const run = await house.run(person, "weather", "서울 날씨", { metadata: { order: "7" } });
+  const thread = (await house.api("POST", "/v1/threads", { key, body: {} })).body;
+  await house.run(person, "weather", "부산 날씨", { thread_id: thread.id });
+
+  for (const path of [
+    "/v1/deployments",
+    "/v1/deployments/weather",
+    "/v1/agents",
+    "/v1/agents/weather",
+    "/v1/agents/weather/revisions",
+    "/v1/agents/weather/revisions/1",
+    "/v1/runs",
+    `/v1/runs?status=completed&deployment=weather&thread_id=${thread.id}`,
+    `/v1/runs/${run.id}`,
+    `/v1/runs/${run.id}/events`,
+    `/v1/runs/${run.id}/steps`,
+    "/v1/threads",
+    `/v1/threads/${thread.id}`,
+    `/v1/threads/${thread.id}/messages`,
+    "/v1/models",
+    "/v1/models/k-exaone",
+    "/v1/quota",
+    "/v1/usage",
+    "/v1/usage?group_by=day,agent,deployment,model,key&time_zone=Asia/Seoul",
+    "/v1/usage/records",
+    `/v1/usage/records?run_id=${run.id}`,
+    "/v1/api-keys",
+    "/v1/auth/me",
+    "/.well-known/jwks.json",
+    "/healthz",
+    "/readyz",
+  ]) {
+    expect([path, (await get(path)).status]).toEqual([path, 200]);
+  }
+  expect((await get(`/v1/runs/${run.id}`)).body.metadata).toEqual({ order: "7" });
+  expect((await get("/v1/usage?group_by=deployment")).body.data.map((group: { key: object }) => group.key)).toEqual([
+    { deployment: "weather" },
+  ]);
+
+  const waiting = await house.api("POST", "/v1/runs", {
+    key,
+    body: { deployment: "weather", input: "#sim slow 5000" },
+  });
+  await house.api("POST", `/v1/runs/${waiting.body.id}/cancel`, { key });
+  const made = await house.api("POST", "/v1/api-keys", {
+    key,
+    body: { name: "short", scopes: ["runs:read"], expires_at: "2099-01-01T00:00:00Z" },
+  });
+  await get(`/v1/api-keys/${made.body.api_key.id}`);
+  await house.api("DELETE", `/v1/api-keys/${made.body.api_key.id}`, { key });
+  await house.api("DELETE", `/v1/threads/${thread.id}`, { key });
+  const pair = await house.api("POST", "/v1/auth/token", {
+    body: { grant_type: "password", email: person.email, password: person.password },
+  });
+  await house.api("POST", "/v1/auth/logout", { key: pair.body.access_token });
+
+  expect([...exercised].sort()).toEqual([...allOperations].sort());
+});
+
+test("lists page by cursor without gap or repetition", async () => {
+  const person = await house.register();
+  for (let index = 0; index < 7; index++) await house.api("POST", "/v1/threads", { key: person.key, body: {} });
+  const all = (await house.api("GET", "/v1/threads?limit=100", { key: person.key })).body.data.map(
+    (thread: { id: string }) => thread.id,
+  );
+  expect(all).toHaveLength(7);
+  const paged: string[] = [];
+  let next: string | null = null;
+  do {
+    const after: string = next === null ? "" : `&after=${next}`;
+    const { body: page }: Reply = await house.api("GET", `/v1/threads?limit=3${after}`, { key: person.key });
+    paged.push(...page.data.map(({ id }: { id: string }) => id));
+    next = page.next;
+  } while (next !== null);
+  expect(paged).toEqual(all);
+});
+
+test("what can be read again has an entity tag that answers 304", async () => {
+  const person = await house.register();
+  const first = await house.api("GET", "/v1/models", { key: person.key });
+  const again = await house.api("GET", "/v1/models", {
+    key: person.key,
+    headers: { "if-none-match": first.headers.get("etag") as string },
+  });
+  expect([again.status, again.body]).toEqual([304, ""]);
+});
+
+test("the documents are there: OpenAPI 3.1, a readable guide, the manifest's schema, the problems, metrics", async () => {
+  expect((await house.api("GET", "/openapi.json")).body).toMatchObject({ openapi: "3.1.0" });
+  expect((await house.api("GET", "/schemas/agent.json")).body).toMatchObject({ title: "Maru agent manifest" });
+  const docs = await fetch(`${house.url}/docs/`);
+  expect([docs.status, (await docs.text()).includes("swagger")]).toEqual([200, true]);
+  expect((await house.api("GET", "/docs/problems")).body).toContain('id="quota_exhausted"');
+  expect((await house.api("GET", "/metrics")).body).toContain("maru_http_request_duration_seconds");
+});
+
+test("every reply says how much of the rate limit is left, and carries the request id", async () => {
+  const strict = await openHouse("postgres", { worker: false, rateLimit: { perMinute: 60, burst: 5 } });
+  try {
+    const calls = [];
+    for (let index = 0; index < 8; index++)
+      calls.push(await strict.api("GET", "/.well-known/jwks.json", { headers: { "x-request-id": `mine-${index}` } }));
+    expect(calls.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 429, 429, 429]);
+    expect(calls[0]?.headers.get("ratelimit-policy")).toBe('"default";q=5;w=5');
+    expect(calls[0]?.headers.get("ratelimit")).toMatch(/^"default";r=4;t=\d+$/);
+    expect(calls[3]?.headers.get("x-request-id")).toBe("mine-3");
+    expect(calls[5]?.body).toMatchObject({ code: "rate_limited", limit: "default" });
+    expect(Number(calls[5]?.headers.get("retry-after"))).toBeGreaterThan(0);
+  } finally {
+    await strict.close();
+  }
+});
+
+test("readiness names the dependency that is down", async () => {
+  const doomed = await openHouse("postgres", { worker: false });
+  try {
+    expect((await doomed.api("GET", "/readyz")).body.status).toBe("ready");
+    const blocked = (sql: string) => doomed.database.server(sql);
+    await blocked(`ALTER DATABASE ${doomed.database.name} ALLOW_CONNECTIONS false`);
+    await blocked(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${doomed.database.name}' AND pid <> pg_backend_pid()`,
+    );
+    const down = await doomed.api("GET", "/readyz");
+    expect([down.status, down.body.checks.database.ok]).toEqual([503, false]);
+    const call = await doomed.api("POST", "/v1/auth/token", {
+      body: { grant_type: "password", email: "a@example.com", password: "x" },
+    });
+    expect([call.status, call.body.code]).toEqual([503, "unavailable"]);
+    await blocked(`ALTER DATABASE ${doomed.database.name} ALLOW_CONNECTIONS true`);
+    expect((await doomed.api("GET", "/readyz")).status).toBe(200);
+  } finally {
+    await doomed.close();
+  }
+});
