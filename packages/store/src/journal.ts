@@ -27,7 +27,8 @@ export interface Claim {
   readonly now: Date;
   readonly steps: readonly StoredStep[];
   readonly threadMessages: readonly Message[];
-  readonly events: { readonly first: number; readonly last: number };
+  /** What the claim itself added to the run's events. */
+  readonly events: readonly StoredEvent[];
 }
 
 export interface StepDone {
@@ -170,7 +171,7 @@ export function createJournal(db: Database, options: { maxBatch: number } = { ma
             ({ ...step, startedAt: started_at, finishedAt: finished_at }) as StoredStep,
         ),
         threadMessages: r.messages.map(threadMessage),
-        events: { first: r.first_event, last: r.last_event },
+        events: claimEvents(r),
       };
     },
 
@@ -226,6 +227,17 @@ export function createJournal(db: Database, options: { maxBatch: number } = { ma
   };
 }
 export type Journal = ReturnType<typeof createJournal>;
+
+/** The events `claim_run` wrote: the run is taken, and on its first claim its first model step begins. */
+function claimEvents(row: Extract<ClaimRow, { claimed: true }>): StoredEvent[] {
+  const at = instant(row.now);
+  const running = { seq: row.first_event, type: "run.running", data: { attempt: row.epoch }, at };
+  if (row.last_event === row.first_event) return [running];
+  return [
+    running,
+    { seq: row.last_event, type: "step.started", data: { step: 1, kind: "model", name: row.model }, at },
+  ];
+}
 
 interface Operation {
   readonly w: string;
@@ -294,6 +306,7 @@ type ClaimRow =
   | {
       claimed: true;
       epoch: number;
+      model: string;
       spec: AgentSpec;
       revision: string;
       input: string;

@@ -37,7 +37,7 @@ export function gatewayConfig(env: NodeJS.ProcessEnv): GatewayConfig {
     queue: env.REDIS_URL ? { kind: "redis", url: env.REDIS_URL } : { kind: "postgres", url: databaseUrl },
     secret,
     previousSecret: env.MARU_SECRET_PREVIOUS || null,
-    simulated: !env.MODEL_BASE_URL || env.MODEL_SIMULATED === "true",
+    simulated: !env.MODEL_BASE_URL,
     rateLimit: {
       perMinute: integer(env, "RATE_LIMIT_PER_MINUTE", 6_000),
       burst: integer(env, "RATE_LIMIT_BURST", 1_000),

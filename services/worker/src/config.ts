@@ -62,22 +62,18 @@ export function workerConfig(env: NodeJS.ProcessEnv): WorkerConfig {
   };
 }
 
-/** Which model host answers. @throws Error when a base URL is given without a key */
-export function modelConfig(env: NodeJS.ProcessEnv): WorkerConfig["model"] {
-  const baseUrl = env.MODEL_BASE_URL;
-  if (!baseUrl)
-    throw new Error("MODEL_BASE_URL is not set: an OpenAI-compatible endpoint of K-EXAONE, or the simulator's");
-  if (!URL.canParse(baseUrl)) throw new Error(`MODEL_BASE_URL is not a URL: ${baseUrl}`);
-  const dialect = env.MODEL_DIALECT ?? "friendli";
+/** Which model host answers: MODEL_BASE_URL's, else the simulator's. @throws Error naming the variable that is wrong */
+function modelConfig(env: NodeJS.ProcessEnv): WorkerConfig["model"] {
+  const dialect = env.MODEL_DIALECT || "friendli";
   if (dialect !== "friendli" && dialect !== "vllm")
     throw new Error(`MODEL_DIALECT must be friendli or vllm, not ${dialect}`);
-  return {
-    baseUrl,
-    apiKey: env.MODEL_API_KEY ?? "none",
-    team: env.MODEL_TEAM ?? null,
-    dialect,
-    simulated: env.MODEL_SIMULATED === "true",
-  };
+  const simulated = !env.MODEL_BASE_URL;
+  if (simulated && !env.SIMULATOR_URL)
+    throw new Error("Set MODEL_BASE_URL to an OpenAI-compatible endpoint of K-EXAONE, or SIMULATOR_URL to a simulator");
+  const baseUrl = simulated ? `${env.SIMULATOR_URL}/v1` : (env.MODEL_BASE_URL as string);
+  if (!URL.canParse(baseUrl))
+    throw new Error(`${simulated ? "SIMULATOR_URL" : "MODEL_BASE_URL"} is not a URL: ${baseUrl}`);
+  return { baseUrl, apiKey: env.MODEL_API_KEY || "none", team: env.MODEL_TEAM || null, dialect, simulated };
 }
 
 function integer(env: NodeJS.ProcessEnv, name: string, fallback: number): number {

@@ -63,8 +63,7 @@ export function createHold(deps: HoldDeps) {
       if (message.kind === "join") live.snapshot(claim.runId);
     });
     try {
-      live.port.committed(claim.runId, []);
-      bus.publish(claim.runId, { kind: "reload" });
+      live.port.committed(claim.runId, claim.events);
       const outcome = await executeRun(claim, ports, controller.signal);
       if (outcome === "handed_back") await store.journal.release(claim);
       else if (outcome === "lost")

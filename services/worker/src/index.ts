@@ -18,7 +18,7 @@ import type { WorkerConfig } from "./config.ts";
 import { createHold } from "./hold.ts";
 import { createLive } from "./live.ts";
 
-export { modelConfig, WORKER_DEFAULTS, type WorkerConfig, workerConfig } from "./config.ts";
+export { WORKER_DEFAULTS, type WorkerConfig, workerConfig } from "./config.ts";
 
 export interface Worker {
   start(): Promise<void>;

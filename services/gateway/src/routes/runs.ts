@@ -32,9 +32,10 @@ export function runRoutes(deps: RunDeps) {
     workspaceId: string,
     runId: string,
     watch: ReturnType<typeof watchRun>["watch"],
+    createdAt: string | null,
   ): Promise<Streamed> => {
     await sendEvents(reply, closing, async function* (signal) {
-      for await (const item of watch(signal)) {
+      for await (const item of watch(signal, createdAt)) {
         if (item.kind === "live") yield { id: null, event: item.event.type, data: item.event };
         else {
           const event = await renderEvent(runId, item.event, () => runs.get(workspaceId, runId));
@@ -90,8 +91,9 @@ export function runRoutes(deps: RunDeps) {
       }
       reply.header("location", `/v1/runs/${run.id}`);
       if (watcher === null) return { status: 202, body: run };
-      if (streaming) return stream(reply, caller.workspaceId, run.id, watcher.watch);
-      const ended = await endsWithin(watcher.watch, waitSeconds * 1_000, closing);
+      const createdAt = replayed ? null : run.created_at;
+      if (streaming) return stream(reply, caller.workspaceId, run.id, watcher.watch, createdAt);
+      const ended = await endsWithin(watcher.watch, createdAt, waitSeconds * 1_000, closing);
       const now = await runs.get(caller.workspaceId, run.id);
       return { status: ended ? 200 : 202, headers: { "preference-applied": `wait=${waitSeconds}` }, body: now };
     },
@@ -130,7 +132,7 @@ export function runRoutes(deps: RunDeps) {
           afterSeq: after,
           live: true,
         });
-        return stream(reply, caller.workspaceId, params.run, watch);
+        return stream(reply, caller.workspaceId, params.run, watch, null);
       }
       const data = [];
       for (const event of page.events)
@@ -182,11 +184,12 @@ function lastEventId(header: string | string[] | undefined): number {
 /** Whether the run ends in time. */
 async function endsWithin(
   watch: ReturnType<typeof watchRun>["watch"],
+  createdAt: string | null,
   ms: number,
   closing: AbortSignal,
 ): Promise<boolean> {
   const late = AbortSignal.any([AbortSignal.timeout(ms), closing]);
-  for await (const item of watch(late)) {
+  for await (const item of watch(late, createdAt)) {
     if (item.kind === "event" && isTerminal(item.event.type)) return true;
   }
   return false;

@@ -39,7 +39,11 @@ export function watchRun(
     wake?.();
   });
 
-  async function* watch(signal: AbortSignal): AsyncGenerator<Watched, void> {
+  /**
+   * `createdAt`: set when the listener was there before the run, which then has said nothing it could have missed. The
+   * rows need no reading, and the text of a quick run keeps its place between the events.
+   */
+  async function* watch(signal: AbortSignal, createdAt: string | null = null): AsyncGenerator<Watched, void> {
     let last = about.afterSeq;
     let shown = { step: 0, reasoning: 0, text: 0, tool_call: 0 };
     let joining = false;
@@ -63,11 +67,16 @@ export function watchRun(
     };
 
     try {
-      for await (const event of fromRows()) {
-        yield { kind: "event", event };
-        if (isTerminal(event.type)) return;
+      if (createdAt !== null) {
+        last = 1;
+        yield { kind: "event", event: { seq: 1, type: "run.queued", data: {}, at: createdAt } };
+      } else {
+        for await (const event of fromRows()) {
+          yield { kind: "event", event };
+          if (isTerminal(event.type)) return;
+        }
+        if (about.live && last > 1) join();
       }
-      if (about.live && last > 1) join();
       while (!signal.aborted && !overflow) {
         const message = waiting.shift();
         if (message === undefined) {

@@ -1,0 +1,54 @@
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type House, openHouse, type Person } from "../setup/house.ts";
+
+let house: House;
+let person: Person;
+beforeAll(async () => {
+  house = await openHouse("postgres");
+  person = await house.register();
+});
+afterAll(() => house?.close());
+
+const readme = readFileSync("README.md", "utf8");
+const blocks = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)]
+  .map(([, text = ""]) => text)
+  .filter((text) => text.includes("curl "));
+
+test("there are curl lines to try", () => {
+  expect(blocks.length).toBeGreaterThanOrEqual(6);
+});
+
+// One after another, as a reader types them: the first deploys what the others run.
+test.each(blocks.map((text, index) => [index + 1, text] as const))(
+  "curl block %i of the README works as it stands",
+  async (_index, text) => {
+    const script = text.replaceAll("http://127.0.0.1:8080", house.url);
+    const { stdout } = await promisify(execFile)("bash", ["-euo", "pipefail", "-c", script], {
+      env: { ...process.env, MARU_API_KEY: person.key },
+    });
+    expect(stdout.length).toBeGreaterThan(20);
+    expect(stdout).not.toContain('"code":');
+    if (text.includes("event-stream")) expect(stdout).toContain("event: run.completed");
+    if (text.includes("Prefer: wait")) expect(stdout).toContain('"status":"completed"');
+  },
+);
+
+test("the manifest in the README deploys", async () => {
+  const manifest = /```yaml\n([\s\S]*?)```/.exec(readme)?.[1] ?? "";
+  const reply = await house.deploy(person, manifest.replace("name: weather }", "name: from-readme }"));
+  expect([reply.status, reply.body.action]).toEqual([201, "create"]);
+});
+
+test("every problem code in the documents is one of the API's", () => {
+  const known = new Set(
+    [...readFileSync("packages/contract/src/problem.ts", "utf8").matchAll(/^ {2}([a-z_]+): \[\d{3}/gm)].map(
+      ([, code]) => code,
+    ),
+  );
+  const named = [...readFileSync("docs/api.md", "utf8").matchAll(/`\d{3} ([a-z_]+)`/g)].map(([, code]) => code);
+  expect(named.length).toBeGreaterThan(3);
+  expect(named.filter((code) => !known.has(code))).toEqual([]);
+});
