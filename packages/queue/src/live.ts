@@ -16,8 +16,6 @@ export interface LiveBus {
 /** What was published, or `reload` when it was too large to travel: read the rows instead. */
 export type LiveMessage = Record<string, unknown> & { readonly kind: string };
 
-/** Messages gather this long before they travel to other processes: one statement for many runs' text. */
-const GATHER_MS = 20;
 /** NOTIFY payloads end at 8,000 bytes (PostgreSQL, “NOTIFY”); both transports keep to it. */
 const MAX_BYTES = 7_500;
 const CHANNEL = "maru_live";
@@ -45,13 +43,16 @@ export function createLiveBus(backend: QueueBackend, node: string): LiveBus {
       : redisTransport(backend.url, backend.prefix ?? "maru", receive);
 
   let gathered: { topic: string; body: string }[] = [];
-  let timer: NodeJS.Timeout | null = null;
+  let sending: Promise<void> | null = null;
+  /** While one batch travels the next gathers: no delay when it is quiet, few statements when it is not. */
   const flush = async () => {
-    timer = null;
-    const batch = gathered;
-    gathered = [];
-    // A message that can't travel is lost, as the contract of this bus allows; the next one tries again.
-    await transport.send(batch).catch(() => {});
+    while (gathered.length > 0) {
+      const batch = gathered;
+      gathered = [];
+      // A message that can't travel is lost, as the contract of this bus allows; the next one tries again.
+      await transport.send(batch).catch(() => {});
+    }
+    sending = null;
   };
 
   return {
@@ -61,7 +62,7 @@ export function createLiveBus(backend: QueueBackend, node: string): LiveBus {
       if (Buffer.byteLength(body) > MAX_BYTES)
         body = JSON.stringify({ from: node, topic, message: { kind: "reload" } });
       gathered.push({ topic, body });
-      timer ??= setTimeout(flush, GATHER_MS);
+      sending ??= Promise.resolve().then(flush);
     },
     subscribe(topic, listener) {
       const set = listeners.get(topic) ?? new Set();
@@ -77,10 +78,7 @@ export function createLiveBus(backend: QueueBackend, node: string): LiveBus {
     },
     ping: () => transport.ping(),
     async close() {
-      if (timer !== null) {
-        clearTimeout(timer);
-        await flush();
-      }
+      await sending;
       await transport.close();
     },
   };

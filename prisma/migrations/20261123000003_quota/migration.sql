@@ -6,7 +6,8 @@
 --   MQ002 the window has no room; DETAIL is JSON
 
 -- Reserves for a new run. Admission is one conditional UPDATE: a caller that waited for the row lock re-reads the
--- condition, so any number of concurrent callers cannot overspend. Units are taken in one order (runs, tokens).
+-- condition, so any number of concurrent callers cannot overspend. Windows are locked in one order everywhere: tokens, then
+-- runs; the other way round, creating and ending runs would deadlock.
 CREATE FUNCTION quota_reserve(p_workspace uuid, p_run uuid, p_unit text, p_amount bigint, p_now timestamptz)
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
@@ -75,7 +76,7 @@ DECLARE
   v quota_reservations;
   v_used bigint;
 BEGIN
-  FOR v IN SELECT * FROM quota_reservations WHERE workspace_id = p_workspace AND run_id = p_run ORDER BY unit LOOP
+  FOR v IN SELECT * FROM quota_reservations WHERE workspace_id = p_workspace AND run_id = p_run ORDER BY unit DESC LOOP
     v_used := CASE WHEN v.unit = 'runs' AND p_charge_run THEN v.amount ELSE 0 END;
     IF v.amount > 0 THEN
       UPDATE quota_windows SET used = used + v_used, reserved = reserved - v.amount

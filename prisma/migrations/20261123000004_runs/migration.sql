@@ -71,8 +71,8 @@ BEGIN
     RAISE EXCEPTION 'thread busy' USING ERRCODE = 'MR003';
   END IF;
   INSERT INTO run_events (workspace_id, run_id, seq, type, data, at) VALUES (v_ws, v_run, 1, 'run.queued', '{}', v_now);
-  PERFORM quota_reserve(v_ws, v_run, 'runs', 1, v_now);
   PERFORM quota_reserve(v_ws, v_run, 'tokens', v_dep.reserve_tokens + v_thread_tokens + (p->>'input_tokens')::int, v_now);
+  PERFORM quota_reserve(v_ws, v_run, 'runs', 1, v_now);
   RETURN jsonb_build_object('replayed', false, 'run', run_object(v_ws, v_run));
 END $$;
 
@@ -302,13 +302,21 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 
 -- Renews the leases of the runs a worker holds; answers those still held, and whether a cancel was asked for. A run that
--- is missing from the answer is lost to that worker.
+-- is missing from the answer is lost to that worker. A row that is being written right now is skipped until the next
+-- beat: waiting for it while holding others would deadlock with the writer of a batch.
 CREATE FUNCTION renew_leases(p_runs jsonb, p_lease_ms int) RETURNS TABLE (run_id uuid, cancel boolean)
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-  UPDATE runs r SET lease_until = maru_now() + p_lease_ms * interval '1 millisecond'
-    FROM jsonb_to_recordset(p_runs) AS h(w uuid, r uuid, e int)
-   WHERE r.workspace_id = h.w AND r.id = h.r AND r.epoch = h.e AND r.status = 'running'
-  RETURNING r.id, r.cancel_requested_at IS NOT NULL
+  WITH mine AS (
+    SELECT r.workspace_id, r.id, r.cancel_requested_at
+      FROM runs r JOIN jsonb_to_recordset(p_runs) AS h(w uuid, r uuid, e int) ON r.workspace_id = h.w AND r.id = h.r AND r.epoch = h.e
+     WHERE r.status = 'running'
+  ), free AS (
+    SELECT r.workspace_id, r.id FROM runs r JOIN mine m ON m.workspace_id = r.workspace_id AND m.id = r.id FOR NO KEY UPDATE OF r SKIP LOCKED
+  ), renewed AS (
+    UPDATE runs r SET lease_until = maru_now() + p_lease_ms * interval '1 millisecond'
+      FROM free f WHERE r.workspace_id = f.workspace_id AND r.id = f.id AND r.status = 'running'
+  )
+  SELECT m.id, m.cancel_requested_at IS NOT NULL FROM mine m
 $$;
 
 -- Replies kept for Idempotency-Key are forgotten after a day.

@@ -1,0 +1,27 @@
+// npm run bench: what Maru costs, beside the same loop without it, in one run. Ratios travel; absolute numbers do not.
+
+import { inFlightBench } from "./in-flight.ts";
+import { pathBench } from "./path.ts";
+import { openBench } from "./setup.ts";
+
+const which = process.argv.slice(2);
+const wanted = (name: string) => which.length === 0 || which.includes(name);
+
+console.log(`Node ${process.version}, ${process.platform} ${process.arch}`);
+if (wanted("path")) {
+  const bench = await openBench();
+  try {
+    await pathBench(bench);
+  } finally {
+    await bench.close();
+  }
+}
+if (wanted("in-flight")) {
+  const bench = await openBench({ concurrency: 1_000 });
+  try {
+    await inFlightBench(bench);
+  } finally {
+    await bench.close();
+  }
+}
+process.exit(0);
