@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createGateway } from "@maru/gateway";
-import { prepareQueue, type QueueBackend } from "@maru/queue";
+import { createLiveBus, prepareQueue, type QueueBackend } from "@maru/queue";
 import { startEmbeddedPostgres } from "@maru/store/embedded";
 import { ensureRuntimeLogin, migrate, withLogin } from "@maru/store/migrate";
 import { createWorker, WORKER_DEFAULTS } from "@maru/worker";
@@ -51,7 +51,9 @@ export async function openBench(options: { concurrency?: number } = {}): Promise
     ? { kind: "redis", url: redisUrl, prefix: `bench-${randomBytes(4).toString("hex")}` }
     : { kind: "postgres", url: databaseUrl };
   const logger = pino({ level: "warn" });
+  const bus = createLiveBus(queue, "bench");
   const worker = await createWorker({
+    bus,
     config: {
       ...WORKER_DEFAULTS,
       databaseUrl,
@@ -67,6 +69,7 @@ export async function openBench(options: { concurrency?: number } = {}): Promise
     metrics: new Registry(),
   });
   const gateway = await createGateway({
+    bus,
     config: {
       host: "127.0.0.1",
       port: 0,
@@ -121,6 +124,7 @@ export async function openBench(options: { concurrency?: number } = {}): Promise
     close: async () => {
       await worker.stop(1_000);
       await gateway.close();
+      await bus.close();
       simulator.kill("SIGTERM");
       await postgres.stop();
       rmSync(folder, { recursive: true, force: true });

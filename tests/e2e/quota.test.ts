@@ -50,6 +50,18 @@ describe("admission", () => {
     expect(Number(refusal?.headers.get("retry-after"))).toBeGreaterThan(0);
   });
 
+  test("the first runs of a window, asked for at once, all get in", async () => {
+    for (let round = 0; round < 5; round++) {
+      const person = await onPlan({});
+      const replies = await Promise.all(
+        Array.from({ length: 20 }, () =>
+          house.api("POST", "/v1/runs", { key: person.key, body: { deployment: "agent", input: "hello" } }),
+        ),
+      );
+      expect(replies.map(({ status }) => status)).toEqual(Array(20).fill(202));
+    }
+  });
+
   test("a refused run leaves nothing behind", async () => {
     const person = await onPlan({ tokens: 100 });
     expect((await ask(person)).body.code).toBe("quota_exhausted");

@@ -16,6 +16,8 @@ export interface LiveBus {
 /** What was published, or `reload` when it was too large to travel: read the rows instead. */
 export type LiveMessage = Record<string, unknown> & { readonly kind: string };
 
+/** Pause between two batches of a busy process. */
+const GATHER_MS = 10;
 /** NOTIFY payloads end at 8,000 bytes (PostgreSQL, “NOTIFY”); both transports keep to it. */
 const MAX_BYTES = 7_500;
 const CHANNEL = "maru_live";
@@ -44,13 +46,15 @@ export function createLiveBus(backend: QueueBackend, node: string): LiveBus {
 
   let gathered: { topic: string; body: string }[] = [];
   let sending: Promise<void> | null = null;
-  /** While one batch travels the next gathers: no delay when it is quiet, few statements when it is not. */
+  let closing = false;
+  /** The first message after a silence travels at once; after that they gather: few statements when there is much to say. */
   const flush = async () => {
     while (gathered.length > 0) {
       const batch = gathered;
       gathered = [];
       // A message that can't travel is lost, as the contract of this bus allows; the next one tries again.
       await transport.send(batch).catch(() => {});
+      if (!closing) await new Promise((done) => setTimeout(done, GATHER_MS));
     }
     sending = null;
   };
@@ -78,6 +82,7 @@ export function createLiveBus(backend: QueueBackend, node: string): LiveBus {
     },
     ping: () => transport.ping(),
     async close() {
+      closing = true;
       await sending;
       await transport.close();
     },

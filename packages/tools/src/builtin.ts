@@ -9,6 +9,8 @@ interface Builtin {
   run(args: Record<string, unknown>, now: Date): ToolResult;
 }
 
+const MAX_EXPRESSION = 512;
+
 const ok = (output: string): ToolResult => ({ output, isError: false, code: null, truncated: false });
 
 const BUILTINS: Record<BuiltinToolSpec["name"], Builtin> = {
@@ -18,17 +20,19 @@ const BUILTINS: Record<BuiltinToolSpec["name"], Builtin> = {
     parameters: {
       type: "object",
       properties: {
-        expression: { type: "string", description: "For example (3 + 4) * 2", minLength: 1, maxLength: 512 },
+        expression: { type: "string", description: "For example (3 + 4) * 2", minLength: 1, maxLength: MAX_EXPRESSION },
       },
       required: ["expression"],
       additionalProperties: false,
     },
     run({ expression }) {
       try {
-        const value = evaluate(jsep(String(expression)), 0);
+        const text = String(expression);
+        if (text.length > MAX_EXPRESSION) throw new Error(`it may have ${MAX_EXPRESSION} characters`);
+        const value = evaluate(jsep(text), 0);
         if (!Number.isFinite(value)) return failed("tool_failed", "The result is not a finite number.");
-        // Fifteen significant digits are what a double holds for sure: 0.1 + 0.2 reads 0.3.
-        return ok(String(Number(value.toPrecision(15))));
+        // Fifteen significant digits are what a double holds for sure: 0.1 + 0.2 reads 0.3. Integers it holds exactly.
+        return ok(String(Number.isSafeInteger(value) ? value : Number(value.toPrecision(15))));
       } catch (error) {
         return failed(
           "tool_failed",
@@ -118,6 +122,16 @@ const BINARY: Record<string, (a: number, b: number) => number> = {
 // jsep knows JavaScript's operators; only these are arithmetic. `**` binds tightest and to the right.
 jsep.addBinaryOp("**", 11, true);
 
+/**
+ * Signs that stand in parentheses of their own. jsep keeps no parentheses and binds a sign tighter than `**`, so -2 ** 2
+ * and (-2) ** 2 give one tree, yet they are -4 and 4. It calls this hook a second time when a group closes on the sign.
+ */
+const signs = new WeakSet<jsep.Expression>();
+const enclosedSigns = new WeakSet<jsep.Expression>();
+jsep.hooks.add("after-token", ({ node }) => {
+  if (node?.type === "UnaryExpression") (signs.has(node) ? enclosedSigns : signs).add(node);
+});
+
 /** Walks the syntax tree over numbers alone: there is no name, property or call that is not listed above. */
 function evaluate(node: jsep.Expression, depth: number): number {
   if (depth > MAX_NESTING) throw new Error("it is nested too deeply");
@@ -139,8 +153,11 @@ function evaluate(node: jsep.Expression, depth: number): number {
     case "BinaryExpression": {
       const operator = String(node.operator);
       if (!Object.hasOwn(BINARY, operator)) throw new Error(`the operator ${operator} is not arithmetic`);
+      const left = node.left as jsep.Expression;
+      if (operator === "**" && left.type === "UnaryExpression" && !enclosedSigns.has(left))
+        return evaluate({ ...left, argument: { ...node, left: left.argument as jsep.Expression } }, depth + 1);
       return (BINARY[operator] as (a: number, b: number) => number)(
-        evaluate(node.left as jsep.Expression, depth + 1),
+        evaluate(left, depth + 1),
         evaluate(node.right as jsep.Expression, depth + 1),
       );
     }

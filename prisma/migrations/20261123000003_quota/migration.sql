@@ -14,20 +14,23 @@ DECLARE
   v_window uuid;
   v_full quota_windows;
 BEGIN
-  UPDATE quota_windows SET reserved = reserved + p_amount
-   WHERE workspace_id = p_workspace AND unit = p_unit AND starts_at <= p_now AND p_now < ends_at
-     AND used + reserved + p_amount <= amount
-  RETURNING id INTO v_window;
-  IF NOT FOUND THEN
+  LOOP
+    UPDATE quota_windows SET reserved = reserved + p_amount
+     WHERE workspace_id = p_workspace AND unit = p_unit AND starts_at <= p_now AND p_now < ends_at
+       AND used + reserved + p_amount <= amount
+    RETURNING id INTO v_window;
+    EXIT WHEN FOUND;
     SELECT * INTO v_full FROM quota_windows
      WHERE workspace_id = p_workspace AND unit = p_unit AND starts_at <= p_now AND p_now < ends_at;
     IF NOT FOUND THEN
       RAISE EXCEPTION 'no quota window' USING ERRCODE = 'MQ001', DETAIL = jsonb_build_object('now', p_now)::text;
     END IF;
+    -- Opened, or given back to, between the two statements: there is room after all.
+    CONTINUE WHEN v_full.used + v_full.reserved + p_amount <= v_full.amount;
     RAISE EXCEPTION 'quota exhausted' USING ERRCODE = 'MQ002', DETAIL = jsonb_build_object(
       'unit', p_unit, 'limit', v_full.amount, 'used', v_full.used, 'reserved', v_full.reserved, 'asked', p_amount,
       'ends_at', v_full.ends_at)::text;
-  END IF;
+  END LOOP;
   INSERT INTO quota_reservations (workspace_id, run_id, unit, window_id, amount)
   VALUES (p_workspace, p_run, p_unit, v_window, p_amount);
   INSERT INTO quota_entries (workspace_id, run_id, unit, step, kind, window_id, reserved_delta, used_delta, at)

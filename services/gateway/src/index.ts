@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { newId, Problem } from "@maru/contract";
-import { createLiveBus, createWakeUps } from "@maru/queue";
+import { createLiveBus, createWakeUps, type LiveBus } from "@maru/queue";
 import { openStore } from "@maru/store";
 import { createEgress } from "@maru/tools";
 import { Ajv2020 } from "ajv/dist/2020.js";
@@ -45,12 +45,14 @@ export async function createGateway(deps: {
   config: GatewayConfig;
   logger: Logger;
   metrics: Registry;
+  /** Shared with a worker in the same process, if there is one: its messages then need not travel. */
+  bus?: LiveBus;
   now?: () => number;
 }): Promise<Gateway> {
   const { config, logger, metrics, now = Date.now } = deps;
   const store = await openStore({ url: config.databaseUrl });
   const wakeUps = createWakeUps(config.queue);
-  const bus = createLiveBus(config.queue, `gateway-${config.node}-${randomUUID()}`);
+  const bus = deps.bus ?? createLiveBus(config.queue, `gateway-${config.node}-${randomUUID()}`);
   const egress = createEgress({ allow: config.egressAllow });
   const closing = new AbortController();
 
@@ -124,7 +126,7 @@ export async function createGateway(deps: {
       closing.abort();
       await app.close();
       await wakeUps.close();
-      await bus.close();
+      if (deps.bus === undefined) await bus.close();
       await egress.close();
       await store.close();
     },

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { createGateway } from "@maru/gateway";
-import { prepareQueue } from "@maru/queue";
+import { createLiveBus, prepareQueue } from "@maru/queue";
 import { createSimulator } from "@maru/simulator";
 import { startEmbeddedPostgres } from "@maru/store/embedded";
 import { ensureRuntimeLogin, migrate, withLogin } from "@maru/store/migrate";
@@ -57,7 +57,10 @@ export async function startAll(config: StandaloneConfig, state: LocalState, logg
     const metrics = new Registry();
     collectDefaultMetrics({ register: metrics });
     const simulated = config.model === null;
+    const bus = createLiveBus(queue, `standalone-${process.pid}-${Date.now()}`);
+    opened.push(() => bus.close());
     const worker = await createWorker({
+      bus,
       config: {
         ...WORKER_DEFAULTS,
         databaseUrl,
@@ -78,6 +81,7 @@ export async function startAll(config: StandaloneConfig, state: LocalState, logg
     });
     opened.push(() => worker.stop());
     const gateway = await createGateway({
+      bus,
       config: {
         host: config.host,
         port: config.port,

@@ -9,7 +9,7 @@ import {
   findModel,
   priceMicros,
 } from "@maru/model";
-import { createLiveBus, createWakeUps, receiveWakeUps } from "@maru/queue";
+import { createLiveBus, createWakeUps, type LiveBus, receiveWakeUps } from "@maru/queue";
 import { openStore } from "@maru/store";
 import { createEgress, parseArguments, prepareTools } from "@maru/tools";
 import type { Logger } from "pino";
@@ -42,11 +42,17 @@ const FORGET_MS = 3_600_000;
 const SWEEP_LIMIT = 200;
 
 /** Executes runs: wake-ups say which to look at, the database says whether there is anything to do. */
-export async function createWorker(deps: { config: WorkerConfig; logger: Logger; metrics: Registry }): Promise<Worker> {
+export async function createWorker(deps: {
+  config: WorkerConfig;
+  logger: Logger;
+  metrics: Registry;
+  /** Shared with a gateway in the same process, if there is one. */
+  bus?: LiveBus;
+}): Promise<Worker> {
   const { config, logger, metrics } = deps;
   const now = () => performance.now();
   const store = await openStore({ url: config.databaseUrl, poolSize: 10 });
-  const bus = createLiveBus(config.queue, `worker-${config.node}-${randomUUID()}`);
+  const bus = deps.bus ?? createLiveBus(config.queue, `worker-${config.node}-${randomUUID()}`);
   const wakeUps = createWakeUps(config.queue);
   const egress = createEgress({ allow: config.egressAllow });
   const live = createLive(bus);
@@ -149,7 +155,7 @@ export async function createWorker(deps: { config: WorkerConfig; logger: Logger;
       await Promise.allSettled(direct);
       await receiver?.close();
       await wakeUps.close();
-      await bus.close();
+      if (deps.bus === undefined) await bus.close();
       await egress.close();
       await store.close();
     },

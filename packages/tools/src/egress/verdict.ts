@@ -23,7 +23,7 @@ const isPublicV4 = (address: ipaddr.IPv4): boolean =>
   address.range() === "unicast" && !METADATA.has(address.toString());
 
 const BLOCKED_PORTS = new Set([
-  19, 21, 22, 23, 25, 53, 110, 111, 135, 139, 143, 389, 445, 465, 587, 993, 995, 1433, 1521, 2049, 2375, 2376, 2379,
+  0, 19, 21, 22, 23, 25, 53, 110, 111, 135, 139, 143, 389, 445, 465, 587, 993, 995, 1433, 1521, 2049, 2375, 2376, 2379,
   3306, 3389, 4222, 5432, 5672, 5900, 6379, 6443, 8500, 9042, 9092, 9200, 10250, 11211, 15672, 27017,
 ]);
 
@@ -39,12 +39,15 @@ export function urlRefusal(text: string, allowed: readonly string[]): string | n
   if (url.username !== "" || url.password !== "") return "must not hold a user or password";
   if (text.includes("#")) return "must not have a fragment";
   if (text.includes("\\")) return "must not have a backslash";
-  if (allowed.includes(url.host)) return null;
+  // The parser drops tabs and line ends without a word, so the host it sees is not the one a reader sees.
+  if (/[\s\p{Cc}]/u.test(text)) return "must not have spaces or control characters";
+  // Other scripts have letters that look like a-z, and digits that are read as 0-9.
+  if (!/^https?:\/\/[\x21-\x7e]+$/i.test(text.split(/(?<=[^:/])[/?]/, 1)[0] as string))
+    return "must have its host in ASCII (xn--… for other scripts)";
+  if (allowed.some((name) => name.toLowerCase() === url.host)) return null;
   if (url.port !== "" && BLOCKED_PORTS.has(Number(url.port))) return `uses port ${url.port}, which is not allowed`;
-  const host = url.hostname
-    .replace(/^\[|\]$/g, "")
-    .replace(/\.$/, "")
-    .toLowerCase();
+  const host = url.hostname.replace(/^\[|\]$/g, "").toLowerCase();
+  if (host.endsWith(".")) return "must have its host without a dot at the end";
   if (host === "" || host.length > 253) return "has no usable host";
   if (ipaddr.isValid(host)) return isPublicAddress(host) ? null : "names an address that is not public";
   if (

@@ -1,6 +1,6 @@
 import { type HttpToolSpec, LIMITS, type ProblemCode, type ProblemDetail } from "@maru/contract";
 import { urlRefusal } from "../egress/verdict.ts";
-import { bodyPlaces } from "./index.ts";
+import { CONTROL_CHARACTERS } from "./index.ts";
 import { parseTemplate, placesOf } from "./template.ts";
 import { parseUrlTemplate } from "./url.ts";
 
@@ -22,6 +22,8 @@ const OWN_HEADERS = new Set([
   "x-run-epoch",
   "user-agent",
 ]);
+
+const escapePointer = (name: string): string => name.replaceAll("~", "~0").replaceAll("/", "~1");
 
 /** What is wrong with an HTTP tool beyond its shape. */
 export function checkHttpTool(spec: HttpToolSpec, pointer: string, allowedHosts: readonly string[]): ProblemDetail[] {
@@ -45,16 +47,21 @@ export function checkHttpTool(spec: HttpToolSpec, pointer: string, allowedHosts:
   if (refusal !== null) report("/request/url", "url_not_allowed", `The URL ${refusal}.`);
   else places("/request/url", () => parseUrlTemplate(request.url).places);
   for (const [key, value] of Object.entries(request.query))
-    places(`/request/query/${key}`, () => placesOf(parseTemplate(value)));
+    places(`/request/query/${escapePointer(key)}`, () => placesOf(parseTemplate(value)));
   for (const [name, value] of Object.entries(request.headers)) {
-    const place = `/request/headers/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+    const place = `/request/headers/${escapePointer(name)}`;
     if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/.test(name))
       report(place, "header_not_allowed", "This is not the name of a header.");
     else if (OWN_HEADERS.has(name.toLowerCase())) report(place, "header_not_allowed", "Maru sets this header itself.");
-    else if (/[\r\n\0]/.test(value)) report(place, "header_not_allowed", "A header's value must be one line.");
+    else if (CONTROL_CHARACTERS.test(value)) report(place, "header_not_allowed", "A header's value must be one line.");
     else places(place, () => placesOf(parseTemplate(value)));
   }
-  if (request.body !== null) places("/request/body", () => bodyPlaces(request.body));
+  const body = (value: unknown, place: string): void => {
+    if (typeof value === "string") places(place, () => placesOf(parseTemplate(value)));
+    else if (typeof value === "object" && value !== null)
+      for (const [key, item] of Object.entries(value)) body(item, `${place}/${escapePointer(key)}`);
+  };
+  body(request.body, "/request/body");
   const reads = request.method === "GET" || request.method === "HEAD";
   if (reads && effect !== "safe")
     report(

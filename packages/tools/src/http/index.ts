@@ -3,14 +3,19 @@ import { type Egress, EgressBlocked } from "../egress/index.ts";
 import { failed, type PreparedTool, type ToolCallContext, type ToolResult } from "../kind.ts";
 import { createArgumentCheck } from "../schema/check.ts";
 import { readResponse } from "./response.ts";
-import { fillTemplate, parseTemplate, placesOf } from "./template.ts";
-import { fillUrl, parseUrlTemplate } from "./url.ts";
+import { argumentOf, fillTemplate, parseTemplate, placesOf } from "./template.ts";
+import { fillUrl, parseQueryEntry, parseUrlTemplate } from "./url.ts";
+
+const BODY_METHODS: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
+/** What RFC 9110 §5.5 keeps out of a field value. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters looked for
+export const CONTROL_CHARACTERS = /[\0-\x08\x0a-\x1f\x7f]/;
 
 /** An HTTP call as a tool. The spec was checked at deploy, so its templates parse. */
 export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedTool {
   const { request } = spec;
   const url = parseUrlTemplate(request.url);
-  const query = Object.entries(request.query).map(([key, value]) => ({ key, value: parseTemplate(value) }));
+  const query = Object.entries(request.query).map(([key, value]) => parseQueryEntry(key, value));
   const headers = Object.entries(request.headers).map(([name, value]) => ({ name, value: parseTemplate(value) }));
   const used = new Set([
     ...url.places,
@@ -18,19 +23,18 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedToo
     ...headers.flatMap(({ value }) => placesOf(value)),
     ...bodyPlaces(request.body),
   ]);
-  const hasBody = request.method === "POST" || request.method === "PUT" || request.method === "PATCH";
-  const properties = Object.keys((spec.parameters.properties as object | undefined) ?? {});
-  // Arguments no template mentions still have to go somewhere: the query where there is no body.
-  const rest = hasBody ? [] : properties.filter((name) => !used.has(name));
+  const hasBody = BODY_METHODS.has(request.method) || (request.method === "DELETE" && request.body !== null);
 
   const send = async (
     args: Record<string, unknown>,
     context: ToolCallContext,
     signal: AbortSignal,
   ): Promise<ToolResult> => {
+    // Arguments no template mentions still have to go somewhere: into the body, or where there is none into the query.
+    const rest = Object.keys(args).filter((name) => !used.has(name));
     let target: string;
     try {
-      target = fillUrl(url, query, args, rest);
+      target = fillUrl(url, query, args, BODY_METHODS.has(request.method) ? [] : rest);
     } catch (error) {
       return failed("tool_arguments_invalid", error instanceof Error ? error.message : String(error));
     }
@@ -44,11 +48,18 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedToo
     for (const { name, value } of headers) {
       const text = fillTemplate(value, args, (item) => item);
       if (text === null) continue;
-      if (/[\r\n\0]/.test(text))
-        return failed("tool_arguments_invalid", "An argument that goes into a header must be one line.");
+      if (CONTROL_CHARACTERS.test(text))
+        return failed(
+          "tool_arguments_invalid",
+          `${placesOf(value).join(", ")} goes into a header: it must be one line.`,
+        );
       sent[name.toLowerCase()] = Buffer.from(text, "utf8").toString("latin1");
     }
-    const body = hasBody ? JSON.stringify(request.body === null ? args : fillBody(request.body, args)) : null;
+    const content =
+      request.body === null
+        ? Object.fromEntries(rest.map((name) => [name, argumentOf(args, name)]))
+        : fillBody(request.body, args);
+    const body = hasBody && content !== undefined ? JSON.stringify(content) : null;
     if (body !== null) sent["content-type"] ??= "application/json";
     const response = await egress.request({ method: request.method, url: target, headers: sent, body, signal });
     return readResponse(response, context.maxOutputBytes);
@@ -78,13 +89,17 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedToo
 const isBlocked = (error: unknown): boolean =>
   error instanceof EgressBlocked || (error instanceof Error && error.cause !== undefined && isBlocked(error.cause));
 
-/** A body template filled in: a string that is just `{name}` becomes the argument itself, whatever its type. */
+/**
+ * A body template filled in: a string that is just `{name}` becomes the argument itself, whatever its type. Undefined
+ * where an argument is absent, which leaves a property out of its object, as it leaves an entry out of a query.
+ */
 function fillBody(value: unknown, args: Readonly<Record<string, unknown>>): unknown {
   if (typeof value === "string") {
     const template = parseTemplate(value);
     const [only] = template;
-    if (template.length === 1 && typeof only === "object") return args[only.name] ?? null;
-    return fillTemplate(template, args, (item) => item) ?? null;
+    if (template.length === 1 && typeof only === "object")
+      return Object.hasOwn(args, only.name) ? args[only.name] : undefined;
+    return fillTemplate(template, args, (item) => item) ?? undefined;
   }
   if (Array.isArray(value)) return value.map((item) => fillBody(item, args));
   if (typeof value !== "object" || value === null) return value;
@@ -92,7 +107,7 @@ function fillBody(value: unknown, args: Readonly<Record<string, unknown>>): unkn
 }
 
 /** Names of the places in a body template. @throws Error when a string in it is no template */
-export function bodyPlaces(value: unknown): string[] {
+function bodyPlaces(value: unknown): string[] {
   if (typeof value === "string") return placesOf(parseTemplate(value));
   if (typeof value !== "object" || value === null) return [];
   return Object.values(value).flatMap(bodyPlaces);

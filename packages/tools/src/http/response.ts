@@ -13,12 +13,17 @@ export async function readResponse(response: Dispatcher.ResponseData, maxOutputB
     response.body.on("error", () => {});
     return failed(code, text);
   };
+  const isError = statusCode >= 400;
+  const head = isError ? `HTTP ${statusCode}\n` : "";
   const type = String(headers["content-type"] ?? "");
   if (statusCode >= 300 && statusCode < 400)
     return refuse("tool_http_error", `The server answered ${statusCode}: redirects are not followed.`);
   const encoding = String(headers["content-encoding"] ?? "identity").toLowerCase();
   if (encoding !== "identity")
-    return refuse("tool_failed", `The server sent the reply encoded as ${encoding}, which was not asked for.`);
+    return refuse(
+      isError ? "tool_http_error" : "tool_failed",
+      `${head}The server sent the reply encoded as ${encoding}, which was not asked for.`,
+    );
   if (Number(headers["content-length"] ?? 0) > MAX_READ_BYTES)
     return refuse("tool_response_too_large", "The reply is larger than 8 MiB.");
 
@@ -29,13 +34,15 @@ export async function readResponse(response: Dispatcher.ResponseData, maxOutputB
     if (size > MAX_READ_BYTES) return refuse("tool_response_too_large", "The reply is larger than 8 MiB.");
     chunks.push(chunk);
   }
-  const isError = statusCode >= 400;
   const code = isError ? "tool_http_error" : null;
-  const head = isError ? `HTTP ${statusCode}\n` : "";
   if (size === 0) return { output: `${head}(no content)`, isError, code, truncated: false };
-  if (type !== "" && !TEXTUAL.test(type))
-    return failed("tool_failed", `${head}The reply is ${type.split(";", 1)[0]}, ${size} bytes: not text.`);
-  const text = decode(Buffer.concat(chunks), /charset\s*=\s*"?([\w-]+)/i.exec(type)?.[1]).replaceAll("\0", "");
+  const bytes = Buffer.concat(chunks);
+  if (type === "" ? bytes.includes(0) : !TEXTUAL.test(type))
+    return failed(
+      code ?? "tool_failed",
+      `${head}The reply is ${type.split(";", 1)[0] || "of no type"}, ${size} bytes: not text.`,
+    );
+  const text = decode(bytes, /charset\s*=\s*"?([\w-]+)/i.exec(type)?.[1]).replaceAll("\0", "");
   const cut = cutToBytes(`${head}${compact(text, type)}`, maxOutputBytes);
   return { output: cut.text, isError, code, truncated: cut.truncated };
 }
@@ -49,12 +56,31 @@ function decode(bytes: Buffer, charset = "utf-8"): string {
   }
 }
 
-/** JSON without its white space: the model pays for every token of it. */
+/**
+ * JSON without its white space: the model pays for every token of it. The text is kept otherwise, not parsed and written
+ * anew: that would round the long numbers that are ids.
+ */
 function compact(text: string, type: string): string {
   if (!/json/i.test(type)) return text;
   try {
-    return JSON.stringify(JSON.parse(text));
+    JSON.parse(text);
   } catch {
     return text;
   }
+  let output = "";
+  let outside = 0;
+  for (let quote = text.indexOf('"'); quote >= 0; quote = text.indexOf('"', outside)) {
+    let end = text.indexOf('"', quote + 1);
+    while (isEscaped(text, end)) end = text.indexOf('"', end + 1);
+    output += text.slice(outside, quote).replace(/\s+/g, "") + text.slice(quote, end + 1);
+    outside = end + 1;
+  }
+  return output + text.slice(outside).replace(/\s+/g, "");
+}
+
+/** Whether an odd number of backslashes stands before. */
+function isEscaped(text: string, index: number): boolean {
+  let start = index;
+  while (text[start - 1] === "\\") start--;
+  return (index - start) % 2 === 1;
 }

@@ -30,6 +30,10 @@ export function parseTemplate(text: string): Template {
 export const placesOf = (template: Template): string[] =>
   template.flatMap((part) => (typeof part === "string" ? [] : [part.name]));
 
+/** The argument of a name; null when there is none. Only what the model wrote counts, never what objects inherit. */
+export const argumentOf = (args: Readonly<Record<string, unknown>>, name: string): unknown =>
+  Object.hasOwn(args, name) ? (args[name] ?? null) : null;
+
 /** Fills a template; null when a place has no argument. `encode` makes a value safe for where it goes. */
 export function fillTemplate(
   template: Template,
@@ -40,8 +44,8 @@ export function fillTemplate(
   for (const part of template) {
     if (typeof part === "string") text += part;
     else {
-      const value = args[part.name];
-      if (value === undefined || value === null) return null;
+      const value = argumentOf(args, part.name);
+      if (value === null) return null;
       text += encode(asText(value));
     }
   }

@@ -1,18 +1,18 @@
-import { asText, fillTemplate, parseTemplate, placesOf, type Template } from "./template.ts";
+import { argumentOf, asText, fillTemplate, parseTemplate, placesOf, type Template } from "./template.ts";
 
 /** A URL template taken apart, so that an argument can only ever fill one component. */
 export interface UrlTemplate {
   readonly origin: string;
   /** One template a path segment. */
   readonly segments: readonly Template[];
-  /** In order; key and value apart. */
+  /** In order; key and value apart, both as they stand in a URL (percent-encoded by who wrote them). */
   readonly query: readonly { readonly key: string; readonly value: Template }[];
   readonly places: readonly string[];
 }
 
 /** @throws Error saying what is wrong with the template */
 export function parseUrlTemplate(text: string): UrlTemplate {
-  const match = /^(https?:\/\/[^/?#]*)([^?#]*)(?:\?([^#]*))?$/i.exec(text);
+  const match = /^(https?:\/\/[^/?#\\]+)([^?#]*)(?:\?([^#]*))?$/i.exec(text);
   if (match === null) throw new Error("must begin with https:// or http:// and have no fragment");
   const [, origin = "", path = "", search = ""] = match;
   if (/[{}]/.test(origin))
@@ -25,7 +25,7 @@ export function parseUrlTemplate(text: string): UrlTemplate {
       const at = pair.indexOf("=");
       const key = at < 0 ? pair : pair.slice(0, at);
       if (/[{}]/.test(key)) throw new Error("must not have a placeholder in the name of a query parameter");
-      return { key: decodeURIComponent(key), value: parseTemplate(at < 0 ? "" : pair.slice(at + 1)) };
+      return { key, value: parseTemplate(at < 0 ? "" : pair.slice(at + 1)) };
     });
   return {
     origin,
@@ -35,33 +35,47 @@ export function parseUrlTemplate(text: string): UrlTemplate {
   };
 }
 
+/** One entry of the tool's `query`, where keys and texts are plain and encoded here. */
+export function parseQueryEntry(key: string, value: string): UrlTemplate["query"][number] {
+  const template = parseTemplate(value).map((part) => (typeof part === "string" ? encodeURIComponent(part) : part));
+  return { key: encodeURIComponent(key), value: template };
+}
+
 /**
  * The URL for some arguments. Each value is percent-encoded for its own component: it can't add a segment, a parameter
- * or a host. A query entry whose argument is absent is left out.
+ * or a host. A query entry whose argument is absent is left out. `rest` names arguments that become entries themselves.
  * @throws Error in words for the model when a path argument is absent, empty, `.` or `..`
  */
 export function fillUrl(
   template: UrlTemplate,
-  extra: readonly { key: string; value: Template }[],
+  extra: UrlTemplate["query"],
   args: Readonly<Record<string, unknown>>,
   rest: readonly string[],
 ): string {
-  const path = template.segments.map((segment) => {
-    const filled = fillTemplate(segment, args, encodeURIComponent);
-    if (filled === null) throw new Error(`${placesOf(segment).join(", ")} is required.`);
-    if (placesOf(segment).length > 0 && (filled === "" || filled === "." || filled === ".."))
-      throw new Error(`${placesOf(segment).join(", ")} must not be empty, "." or "..".`);
-    return filled;
-  });
+  const path = template.segments.map((segment) => fillSegment(segment, args));
   const entries: string[] = [];
   for (const { key, value } of [...template.query, ...extra]) {
     const filled = fillTemplate(value, args, encodeURIComponent);
-    if (filled !== null) entries.push(`${encodeURIComponent(key)}=${filled}`);
+    if (filled !== null) entries.push(`${key}=${filled}`);
   }
   for (const name of rest) {
-    const value = args[name];
-    if (value !== undefined && value !== null)
-      entries.push(`${encodeURIComponent(name)}=${encodeURIComponent(asText(value))}`);
+    const value = argumentOf(args, name);
+    if (value !== null) entries.push(`${encodeURIComponent(name)}=${encodeURIComponent(asText(value))}`);
   }
   return `${template.origin}/${path.join("/")}${entries.length === 0 ? "" : `?${entries.join("&")}`}`;
+}
+
+/** Segments that walk up the path for the URL parser, `%2e` spelt out or not. */
+const DOTS = /^(?:\.|%2e){0,2}$/i;
+
+function fillSegment(segment: Template, args: Readonly<Record<string, unknown>>): string {
+  const names = placesOf(segment);
+  const filled = fillTemplate(segment, args, (value) => {
+    if (DOTS.test(value)) throw new Error(`${names.join(", ")} must not be empty, "." or "..".`);
+    return encodeURIComponent(value);
+  });
+  if (filled === null) throw new Error(`${names.join(", ")} is required.`);
+  // The places of one segment, or a place and the text beside it, can make dots together.
+  if (names.length > 0 && DOTS.test(filled)) throw new Error(`${names.join(", ")} must not make "." or ".." here.`);
+  return filled;
 }

@@ -1,22 +1,73 @@
 import type { JsonSchema } from "@maru/contract";
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import ajvFormats from "ajv-formats";
+import { judgePattern, MAX_STEPS } from "./pattern.ts";
 
-/** One compiler for all tools; a schema is compiled once, on its first call. Only admitted schemas (admit.ts) get here. */
-const ajv = new Ajv2020({ allErrors: true, strict: false, validateFormats: true, addUsedSchema: false });
-(ajvFormats as unknown as (target: Ajv2020) => void)(ajv);
+const MAX_COMPILED = 500;
 
-/** Judges arguments in words a model can repair them by. */
+/** Of the check that is under way: one check may try a pattern on thousands of texts. A check is never interrupted. */
+let stepsLeft = 0;
+
+/** Ajv's engine for `pattern`: a text that could take more steps than the check has left does not match. */
+const boundedPattern = Object.assign(
+  (pattern: string, flags: string) => {
+    const verdict = judgePattern(pattern);
+    const expression = new RegExp(pattern, flags);
+    return {
+      test(text: string) {
+        if (!verdict.ok) return false;
+        stepsLeft -= verdict.steps(text.length);
+        return stepsLeft >= 0 && expression.test(text);
+      },
+      // Ajv keeps patterns apart by this.
+      toString: () => expression.toString(),
+    };
+  },
+  { code: "boundedPattern" },
+);
+
+/**
+ * Compiled schemas by their text, least recently used first. A run prepares its tools anew, so the same schema comes as
+ * another object every time: Ajv's own cache is by object and would grow with every run.
+ */
+const compiled = new Map<string, ValidateFunction>();
+
+function validatorOf(schema: JsonSchema): ValidateFunction {
+  const text = JSON.stringify(schema);
+  let validate = compiled.get(text);
+  if (validate === undefined) {
+    const ajv = new Ajv2020({ allErrors: true, strict: false, addUsedSchema: false, code: { regExp: boundedPattern } });
+    (ajvFormats as unknown as (target: Ajv2020) => void)(ajv);
+    validate = ajv.compile(schema);
+  }
+  compiled.delete(text);
+  compiled.set(text, validate);
+  for (const oldest of compiled.keys()) {
+    if (compiled.size <= MAX_COMPILED) break;
+    compiled.delete(oldest);
+  }
+  return validate;
+}
+
+/**
+ * Judges arguments in words a model can repair them by: each reason has a JSON pointer and what is expected there.
+ * Compiled on the first call. Only admitted schemas (admit.ts) may get here.
+ */
 export function createArgumentCheck(schema: JsonSchema): (args: unknown) => string | null {
   let validate: ValidateFunction | null = null;
   return (args) => {
-    validate ??= ajv.compile(schema);
+    validate ??= validatorOf(schema);
+    stepsLeft = MAX_STEPS;
     if (validate(args)) return null;
     const reasons = (validate.errors ?? []).slice(0, 5).map(({ instancePath, message, keyword, params }) => {
       const extra =
         keyword === "additionalProperties" ? ` (${(params as { additionalProperty: string }).additionalProperty})` : "";
       const values =
-        keyword === "enum" ? `: ${JSON.stringify((params as { allowedValues: unknown[] }).allowedValues)}` : "";
+        keyword === "enum"
+          ? `: ${JSON.stringify((params as { allowedValues: unknown[] }).allowedValues)}`
+          : keyword === "const"
+            ? `: ${JSON.stringify((params as { allowedValue: unknown }).allowedValue)}`
+            : "";
       return `${instancePath === "" ? "the arguments" : instancePath} ${message ?? "are not valid"}${extra}${values}`;
     });
     return `The arguments do not match the tool's parameters: ${reasons.join("; ")}.`;
