@@ -5,8 +5,11 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { freePort } from "@maru/store/embedded";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { until } from "./setup/house.ts";
+
+// Each starts Maru several times over.
+vi.setConfig({ testTimeout: 120_000 });
 
 let folder: string;
 const children: ChildProcess[] = [];

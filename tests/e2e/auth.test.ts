@@ -91,6 +91,47 @@ describe("access tokens", () => {
   });
 });
 
+test("after a rotation of the secret the old one's tokens stay valid, and both keys are published", async () => {
+  const { createGateway } = await import("@maru/gateway");
+  const { pino } = await import("pino");
+  const { Registry } = await import("prom-client");
+  const gateway = await createGateway({
+    config: {
+      host: "127.0.0.1",
+      port: 0,
+      databaseUrl: house.database.runtimeUrl,
+      queue: { kind: "postgres", url: house.database.runtimeUrl },
+      secret: "a new secret of more than thirty-two characters",
+      previousSecret: house.secret,
+      simulated: true,
+      rateLimit: { perMinute: 600, burst: 600 },
+      trustedProxies: [],
+      egressAllow: {},
+      logLevel: "silent",
+      node: "rotated",
+    },
+    logger: pino({ level: "silent" }),
+    metrics: new Registry(),
+  });
+  try {
+    const old = await gateway.app.inject({
+      url: "/v1/auth/me",
+      headers: { authorization: `Bearer ${person.accessToken}` },
+    });
+    const keys = await gateway.app.inject({ url: "/.well-known/jwks.json" });
+    expect([old.statusCode, keys.json().keys.length]).toEqual([200, 2]);
+    const fresh = await gateway.app.inject({
+      method: "POST",
+      url: "/v1/auth/token",
+      payload: { grant_type: "password", email: person.email, password: person.password },
+    });
+    // The gateway that does not know the new secret yet refuses what it signed.
+    expect(await me(fresh.json().access_token)).toEqual([401, "invalid_token"]);
+  } finally {
+    await gateway.close();
+  }
+});
+
 describe("refresh tokens", () => {
   const refresh = (token: string) =>
     house.api("POST", "/v1/auth/token", { body: { grant_type: "refresh_token", refresh_token: token } });

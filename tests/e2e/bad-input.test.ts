@@ -123,6 +123,15 @@ describe("bodies", () => {
   });
 });
 
+test("a call that takes no body may be sent with a content type and none", async () => {
+  const { body } = await house.api("POST", "/v1/runs", {
+    key: person.key,
+    body: { deployment: "weather", input: "hi" },
+  });
+  const cancelled = await house.api("POST", `/v1/runs/${body.id}/cancel`, { key: person.key, ...json("") });
+  expect([cancelled.status, cancelled.body.status]).toEqual([202, "cancelled"]);
+});
+
 describe("paths and queries", () => {
   test.each<[string, string, number, string]>([
     ["GET", "/v1/runs?limit=0", 400, "validation_failed"],

@@ -210,9 +210,9 @@ export const WEATHER = `    - name: get_weather
     - { name: current_time, type: builtin }
 `;
 
-/** Waits until a condition holds, looking often; fails after ten seconds. */
+/** Waits until a condition holds, looking often; fails after twenty seconds. */
 export async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  for (let tries = 0; tries < 500; tries++) {
+  for (let tries = 0; tries < 1_000; tries++) {
     if (await holds()) return;
     await new Promise((done) => setTimeout(done, 20));
   }

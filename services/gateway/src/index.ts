@@ -101,6 +101,7 @@ export async function createGateway(deps: {
       keys,
       authenticator,
       attempts: createRateLimiter({ perMinute: 1, burst: 10, now }),
+      registrations: createRateLimiter({ perMinute: 10, burst: 50, now }),
       pages,
       now,
     }),

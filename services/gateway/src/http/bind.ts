@@ -165,7 +165,12 @@ export function installBodyParsers(app: FastifyInstance): void {
       return done(new Problem("unsupported_media_type", "JSON is read as UTF-8 only."));
     // A manifest keeps its text: its parser reports line, column and duplicate keys, which a JSON tree has lost.
     if ((request.routeOptions.config.bodyTypes ?? []).length > 0) return done(null, text);
-    if (text.trim() === "") return done(new Problem("empty_body", "Send a JSON object."));
+    // A call that takes no body may be sent with none, whatever its content type says.
+    if (text.trim() === "") {
+      return request.routeOptions.schema?.body === undefined
+        ? done(null, undefined)
+        : done(new Problem("empty_body", "Send a JSON object."));
+    }
     parseJson(request, text, (error, value) => {
       if (error !== null)
         return done(

@@ -19,14 +19,16 @@ export interface AuthDeps {
   readonly tokens: AccessTokens;
   readonly keys: readonly SigningKey[];
   readonly authenticator: Authenticator;
-  /** Counts failed attempts by address and account. */
+  /** Counts failed attempts to sign in by address and account. */
   readonly attempts: RateLimiter;
+  /** Counts new accounts by address. */
+  readonly registrations: RateLimiter;
   readonly pages: Pages;
   readonly now: () => number;
 }
 
 export function authRoutes(deps: AuthDeps) {
-  const { store, tokens, attempts, pages } = deps;
+  const { store, tokens, attempts, registrations, pages } = deps;
   const { accounts } = store;
 
   const pair = (session: Session, refreshToken: string): TokenPair => ({
@@ -36,8 +38,8 @@ export function authRoutes(deps: AuthDeps) {
     refresh_token: refreshToken,
     refresh_expires_at: session.refreshExpiresAt,
   });
-  const refuse = (key: string) => {
-    const verdict = attempts.peek(key);
+  const refuse = (limiter: RateLimiter, key: string) => {
+    const verdict = limiter.peek(key);
     if (verdict.remaining < 1) {
       throw new Problem("too_many_attempts", "Wait before the next attempt.", {
         retryAfterMs: Math.max(1_000, verdict.waitMs),
@@ -48,10 +50,10 @@ export function authRoutes(deps: AuthDeps) {
 
   return {
     register: async ({ body, request }) => {
-      refuse(`register ${request.ip}`);
+      refuse(registrations, request.ip);
       const email = body.email.toLowerCase();
       const passwordHash = await hashPassword(body.password);
-      attempts.take(`register ${request.ip}`);
+      registrations.take(request.ip);
       const { user, workspace } = await accounts.register({
         email,
         passwordHash,
@@ -73,7 +75,7 @@ export function authRoutes(deps: AuthDeps) {
         return { status: 200, body: pair(session, refreshToken) };
       }
       const key = `login ${request.ip} ${body.email.toLowerCase()}`;
-      refuse(key);
+      refuse(attempts, key);
       const account = await accounts.find(body.email);
       if (!(await checkPassword(body.password, account?.passwordHash ?? null)) || account === null) {
         attempts.take(key);
