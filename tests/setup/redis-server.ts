@@ -37,6 +37,8 @@ export async function startRedis(folder: string): Promise<{ url: string; stop():
   return {
     url,
     stop: async () => {
+      // Unreferenced, its end would not be waited for, nor anything after it.
+      keeper.ref();
       keeper.stdin?.end();
       await gone;
     },
