@@ -1,17 +1,7 @@
 import type { CatalogueModel, ModelAnswer, ModelDelta, ModelRequest, TokenUsage, ToolSpec } from "@maru/contract";
+import type { AnswerClass } from "@maru/model";
 import type { Claim, JournalWrite, StoredEvent, WriteResult } from "@maru/store";
 import type { ToolSet } from "@maru/tools";
-
-/** What the model layer says of an answer (its decision table); the engine acts on it. */
-export type AnswerClass =
-  | "final"
-  | "tools"
-  | "truncated"
-  | "empty"
-  | "thinking_ate_budget"
-  | "protocol_error"
-  | "filtered"
-  | "failed";
 
 export interface ModelPort {
   find(id: string): CatalogueModel | undefined;
