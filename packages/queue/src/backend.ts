@@ -10,6 +10,22 @@ export type QueueBackend =
 const DEFAULT_SCHEMA = "bullmq";
 const DEFAULT_PREFIX = "maru";
 
+/** A Redis that is away must not keep a process from stopping. */
+const CLOSE_MS = 3_000;
+
+/** The work's result, or a rejection when it takes longer; BullMQ itself waits for a lost backend without limit. */
+export async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`the queue did not answer in ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 const Postgres = withBackend(createPostgresBackend);
 
 /** BullMQ's options both backends share. A finished job leaves nothing behind: the run's row is the record. */
@@ -37,7 +53,7 @@ export function openQueue<Data>(name: string, backend: QueueBackend): { queue: Q
   return {
     queue,
     close: async () => {
-      await queue.close();
+      await within(CLOSE_MS, queue.close()).catch(() => {});
       connection.disconnect();
     },
   };
@@ -80,7 +96,7 @@ export function openWorker<Data>(
   return {
     worker,
     close: async () => {
-      await worker.close();
+      await within(CLOSE_MS, worker.close()).catch(() => {});
       connection.disconnect();
     },
   };

@@ -1,4 +1,4 @@
-import { openQueue, openWorker, type QueueBackend } from "./backend.ts";
+import { openQueue, openWorker, type QueueBackend, within } from "./backend.ts";
 
 /** A hint that says “look at this run”. The row is the truth: a lost wake-up is sent again, a double one finds nothing. */
 export interface WakeUp {
@@ -7,17 +7,20 @@ export interface WakeUp {
 }
 
 const QUEUE = "runs";
+/** After this a wake-up counts as not sent. It may still arrive: a double one finds nothing to do. */
+const SEND_MS = 1_000;
+const PAUSE_MS = 3_000;
 
 /** Sends wake-ups. */
 export function createWakeUps(backend: QueueBackend) {
   const { queue, close } = openQueue<WakeUp>(QUEUE, backend);
   return {
     /**
-     * Sends one. The job id makes repeats of the same wake-up one job while it waits. A recovered run goes to the front:
+     * Sends one; rejects when the queue does not take it within a second. The job id makes repeats of the same wake-up one job while it waits. A recovered run goes to the front:
      * behind the backlog of new runs its recovery was seen to wait for minutes.
      */
     async send(wakeUp: WakeUp, about: { epoch: number; recovered: boolean }): Promise<void> {
-      await queue.add(
+      const job = queue.add(
         "run",
         { workspaceId: wakeUp.workspaceId, runId: wakeUp.runId },
         {
@@ -25,6 +28,8 @@ export function createWakeUps(backend: QueueBackend) {
           ...(about.recovered ? { lifo: true } : {}),
         },
       );
+      job.catch(() => {});
+      await within(SEND_MS, job);
     },
     /** Jobs waiting and being worked on. */
     async depth(): Promise<{ waiting: number; active: number }> {
@@ -42,7 +47,7 @@ export function receiveWakeUps(backend: QueueBackend, concurrency: number, handl
   return {
     ready: () => worker.waitUntilReady(),
     /** Takes no more; those under way go on. */
-    pause: () => worker.pause(true),
+    pause: () => within(PAUSE_MS, worker.pause(true)).catch(() => {}),
     close,
   };
 }

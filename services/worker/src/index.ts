@@ -105,18 +105,23 @@ export async function createWorker(deps: {
    */
   const sweep = async () => {
     try {
+      let queueTakes = true;
       for (const { workspaceId, runId, epoch, recovered } of await store.journal.due(SWEEP_LIMIT, config.resendMs)) {
-        try {
-          await wakeUps.send({ workspaceId, runId }, { epoch, recovered });
-        } catch (error) {
-          logger.warn({ err: error, runId }, "the queue takes no wake-up; taking the run directly");
-          if (hold.inFlight() >= config.concurrency) break;
-          const work = hold
-            .take(workspaceId, runId)
-            .catch((reason) => logger.error({ err: reason, runId }, "run not taken"));
-          direct.add(work);
-          void work.finally(() => direct.delete(work));
+        if (queueTakes) {
+          try {
+            await wakeUps.send({ workspaceId, runId }, { epoch, recovered });
+            continue;
+          } catch (error) {
+            queueTakes = false;
+            logger.warn({ err: error }, "the queue takes no wake-up; taking runs directly");
+          }
         }
+        if (hold.inFlight() >= config.concurrency) break;
+        const work = hold
+          .take(workspaceId, runId)
+          .catch((error) => logger.error({ err: error, runId }, "run not taken"));
+        direct.add(work);
+        void work.finally(() => direct.delete(work));
       }
     } catch (error) {
       logger.warn({ err: error }, "sweep failed");
@@ -138,7 +143,8 @@ export async function createWorker(deps: {
       hold.start();
       void sweep();
       forgetter = setInterval(() => void store.idempotency.forgetOld().catch(() => {}), FORGET_MS);
-      await receiver.ready().catch((error: unknown) => logger.warn({ err: error }, "queue not ready yet"));
+      // Not waited for: with the queue away the sweeper takes runs all the same.
+      void receiver.ready().catch((error: unknown) => logger.warn({ err: error }, "queue not ready yet"));
     },
     inFlight: () => hold.inFlight(),
     async ping() {
