@@ -57,7 +57,7 @@ export function priceMicros(model: CatalogueModel, usage: TokenUsage, at: Date):
     ({ from, to }) => Date.parse(from) <= at.getTime() && (to === null || at.getTime() < Date.parse(to)),
   );
   if (price === undefined) return 0;
-  const fresh = usage.inputTokens - usage.cachedInputTokens;
+  const fresh = Math.max(0, usage.inputTokens - usage.cachedInputTokens);
   return Math.ceil(
     (fresh * price.inputMicrosPerMTok +
       usage.cachedInputTokens * price.cachedInputMicrosPerMTok +

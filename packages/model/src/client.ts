@@ -1,155 +1,192 @@
-import type { ModelAnswer, ModelDelta, ModelRequest } from "@maru/contract";
-import OpenAI, { APIConnectionError, APIError } from "openai";
-import type { ChatCompletionChunk } from "openai/resources/chat/completions";
-import type { Stream } from "openai/streaming";
-import { createAssembler, type WireChunk } from "./assembler.ts";
-import { ModelError, statusError } from "./errors.ts";
-import { buildRequest, DIALECTS, type DialectName } from "./request.ts";
+import type { ModelAnswer, ModelDelta, ModelRequest, TokenUsage } from "@maru/contract";
+import { type Assembler, createAssembler } from "./assembler.ts";
+import { createWatchdog, type ModelClock, systemClock } from "./clock.ts";
+import { DIALECTS, type DialectName, dialectOf } from "./dialect.ts";
+import { ModelError } from "./errors.ts";
+import { buildRequest, type WireRequest } from "./request.ts";
 import { estimateRequestTokens } from "./tokens.ts";
+import { openTransport, receive, send } from "./transport.ts";
 
-export interface ModelClient {
-  readonly simulated: boolean;
+export interface ModelTimeouts {
   /**
-   * One model step. `onDelta` hears it as it is written.
-   * @throws ModelError; and the signal's own reason when it aborts, which also aborts the call upstream
+   * Until the first byte of the answer, from sending; default 290 s. Thinking may take minutes to the first visible word (measured: 60 to
+   * 180 s). Node's own fetch gives a host 10 s to connect and 300 s to its headers, and gives up then; pass another `fetch`
+   * for longer.
    */
-  complete(
-    request: ModelRequest,
-    options: { signal: AbortSignal; onDelta?: (delta: ModelDelta) => void },
-  ): Promise<ModelAnswer>;
+  readonly firstByteMs: number;
+  /** Silence between two pieces of the answer; default 90 s. */
+  readonly idleMs: number;
 }
 
-export interface ModelClientOptions {
+export interface CompleteOptions {
+  /** Aborting it aborts the call upstream too. */
+  readonly signal: AbortSignal;
+  /** Hears the answer as it is written. Once it heard anything, a broken call is not tried again. */
+  readonly onDelta?: (delta: ModelDelta) => void;
+  /**
+   * Hears what an attempt used that gave neither an answer nor the error thrown: one that was aborted, or tried again.
+   * With the answer's usage and `ModelError.usage`, the tokens of every attempt the host began to answer are told once.
+   */
+  readonly onAbandoned?: (usage: TokenUsage) => void;
+  readonly timeouts?: Partial<ModelTimeouts>;
+}
+
+export interface ModelClient {
+  /** Whether a simulator answers, not the model. */
+  readonly simulated: boolean;
+  /**
+   * One model step. Always streamed upstream.
+   * @throws ModelError when the host failed; the signal's own reason when that aborted
+   */
+  complete(request: ModelRequest, options: CompleteOptions): Promise<ModelAnswer>;
+  /** Ends the calls in flight with an error; further ones fail at once. */
+  close(): void;
+}
+
+export interface ModelClientOptions extends Partial<ModelTimeouts> {
   /** An OpenAI-compatible base URL, ending before `/chat/completions`. */
   readonly baseUrl: string;
   readonly apiKey: string;
   readonly simulated: boolean;
+  /** By default `friendli` for Friendli and the simulator, `openai` for OpenAI, and `vllm` for any other host. */
   readonly dialect?: DialectName;
+  /** Friendli's `X-Friendli-Team`. */
   readonly team?: string | null;
   /** Further attempts after the first, while nothing was shown. Default 4. */
   readonly maxRetries?: number;
-  /** Thinking may take minutes before the first byte (measured: 60 to 180 s). Default 300 s. */
-  readonly firstByteMs?: number;
-  /** Silence between chunks. Default 90 s. */
-  readonly idleMs?: number;
-  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** How a pause before another attempt is waited out; by default by the clock. */
+  readonly sleep?: ModelClock["sleep"];
+  readonly fetch?: typeof globalThis.fetch;
+  readonly clock?: ModelClock;
+  /** From 0 up to 1, for jitter. */
   readonly random?: () => number;
+  /** Ids for calls the host gave none. */
+  readonly newCallId?: () => string;
 }
 
+// Friendli's own policy (x-speakeasy-retries in its OpenAPI document): 500 ms, times 1.5, up to 60 s.
 const RETRY_FIRST_MS = 500;
 const RETRY_FACTOR = 1.5;
 const RETRY_MAX_MS = 60_000;
+// Below fetch's own 300 s, so that the error is ours.
+const FIRST_BYTE_MS = 290_000;
+const IDLE_MS = 90_000;
 
-/** A client of one OpenAI-compatible host, over the official SDK; retries are our own, since only we know what was shown. */
+/**
+ * A client of one OpenAI-compatible host. Keep one per host: it holds the connections. Retries are our own, since only we
+ * know what was shown; hosts have no idempotency key, so a retry may be billed twice (`onAbandoned`).
+ */
 export function createModelClient(options: ModelClientOptions): ModelClient {
-  const { maxRetries = 4, firstByteMs = 300_000, idleMs = 90_000, random = Math.random, sleep = pause } = options;
-  const dialect = DIALECTS[options.dialect ?? "friendli"];
-  const openai = new OpenAI({
-    baseURL: options.baseUrl,
-    apiKey: options.apiKey,
-    maxRetries: 0,
-    timeout: firstByteMs,
-    logLevel: "off",
-    ...(options.team ? { defaultHeaders: { "X-Friendli-Team": options.team } } : {}),
-  });
+  const { maxRetries = 4, clock = systemClock, sleep = clock.sleep, random = Math.random, newCallId } = options;
+  const { firstByteMs = FIRST_BYTE_MS, idleMs = IDLE_MS } = options;
+  const dialect = DIALECTS[options.dialect ?? dialectOf(options.baseUrl, options.simulated)];
+  const openai = openTransport({ ...options, team: options.team ?? null });
+  const inFlight = new Set<AbortController>();
+  let closed = false;
 
   const attempt = async (
-    request: ModelRequest,
-    signal: AbortSignal,
+    body: WireRequest,
+    assembler: Assembler,
+    timeouts: ModelTimeouts,
+    life: AbortSignal,
     onDelta: (delta: ModelDelta) => void,
   ): Promise<ModelAnswer> => {
     const call = new AbortController();
-    const abort = () => call.abort(signal.reason);
-    if (signal.aborted) throw signal.reason;
-    signal.addEventListener("abort", abort, { once: true });
-    let timer = setTimeout(() => call.abort(LATE), firstByteMs);
-    const assembler = createAssembler({
-      thinking: request.thinking,
-      toolNames: request.tools.map(({ name }) => name),
-      promptTokens: estimateRequestTokens(request),
+    const abort = () => call.abort(life.reason);
+    life.addEventListener("abort", abort, { once: true });
+    let late = false;
+    const watchdog = createWatchdog(clock, () => {
+      late = true;
+      call.abort();
     });
+    let begun = false;
+    let ended = false;
     try {
-      const stream = (await openai.chat.completions.create(buildRequest(request, dialect), {
-        signal: call.signal,
-      })) as Stream<ChatCompletionChunk>;
-      for await (const chunk of stream) {
-        clearTimeout(timer);
-        timer = setTimeout(() => call.abort(LATE), idleMs);
-        for (const delta of assembler.push(chunk as unknown as WireChunk)) onDelta(delta);
-      }
-      // The SDK ends a stream quietly when its own signal aborts.
-      if (call.signal.aborted) throw call.signal.reason;
-      if (!assembler.finished())
-        throw new ModelError("stream_interrupted", "The model's host closed the stream before the answer was whole.", {
-          retryable: true,
-        });
+      watchdog.within(timeouts.firstByteMs);
+      const response = await send(openai, body, clock, call.signal);
+      begun = true;
+      const onBytes = () => watchdog.within(timeouts.idleMs);
+      await receive(response, { assembler, clock, onBytes, onDelta });
+      ended = true;
+      for (const delta of assembler.flush()) onDelta(delta);
       return assembler.end();
     } catch (error) {
-      if (signal.aborted) throw signal.reason;
-      if (call.signal.reason === LATE)
-        throw new ModelError("model_timeout", "The model's host fell silent.", { retryable: true });
-      throw asModelError(error);
+      const failure =
+        late && error instanceof ModelError
+          ? new ModelError("model_timeout", "The model's host fell silent.", { retryable: true })
+          : error;
+      if (failure instanceof ModelError && begun) failure.usage = assembler.usage();
+      throw failure;
     } finally {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
+      watchdog.stop();
+      life.removeEventListener("abort", abort);
+      if (!ended) call.abort();
     }
   };
 
   return {
     simulated: options.simulated,
-    async complete(request, { signal, onDelta = () => {} }) {
+
+    async complete(request, { signal, onDelta, onAbandoned = () => {}, timeouts }) {
+      signal.throwIfAborted();
+      if (closed) throw closedError();
+      const life = new AbortController();
+      const abort = () => life.abort(signal.reason);
+      signal.addEventListener("abort", abort, { once: true });
+      inFlight.add(life);
+      const promptTokens = estimateRequestTokens(request);
+      const body = buildRequest(request, dialect, promptTokens);
+      const asked = {
+        thinking: request.thinking,
+        toolNames: request.tools.map(({ name }) => name),
+        promptTokens,
+        ...(newCallId === undefined ? {} : { newCallId }),
+      };
+      const limits = { firstByteMs, idleMs, ...timeouts };
       let shown = false;
-      for (let tries = 0; ; tries++) {
-        try {
-          return await attempt(request, signal, (delta) => {
-            shown = true;
-            onDelta(delta);
-          });
-        } catch (error) {
-          // What was shown can't be taken back, and a retry would write other words after it.
-          if (!(error instanceof ModelError) || !error.retryable || shown || tries >= maxRetries) throw error;
-          const backoff = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * RETRY_FACTOR ** tries);
-          await sleep(
-            error.retryAfterMs === null ? backoff * (0.5 + random() / 2) : Math.min(RETRY_MAX_MS, error.retryAfterMs),
-            signal,
-          );
+      const show = (delta: ModelDelta) => {
+        // The host may have sent more in one piece than was read before the abort.
+        if (onDelta === undefined || life.signal.aborted) return;
+        shown = true;
+        onDelta(delta);
+      };
+      try {
+        for (let tries = 0; ; tries++) {
+          try {
+            return await attempt(body, createAssembler(asked), limits, life.signal, show);
+          } catch (error) {
+            const used = error instanceof ModelError ? error.usage : undefined;
+            if (life.signal.aborted) {
+              if (used !== undefined) onAbandoned(used);
+              throw life.signal.reason;
+            }
+            const wait = error instanceof ModelError && error.retryable ? waitBefore(tries, error) : null;
+            // What was shown can't be taken back, and another attempt would write other words after it.
+            if (wait === null || shown || tries >= maxRetries) throw error;
+            if (used !== undefined) onAbandoned(used);
+            await sleep(wait, life.signal).catch((reason: unknown) => {
+              throw life.signal.aborted ? life.signal.reason : reason;
+            });
+          }
         }
+      } finally {
+        inFlight.delete(life);
+        signal.removeEventListener("abort", abort);
       }
     },
+
+    close() {
+      closed = true;
+      for (const life of inFlight) life.abort(closedError());
+    },
   };
-}
 
-const LATE = new Error("model call timed out");
-
-function asModelError(error: unknown): ModelError {
-  if (error instanceof ModelError) return error;
-  if (error instanceof APIConnectionError)
-    return new ModelError("upstream_unavailable", "The model's host could not be reached.", { retryable: true });
-  if (error instanceof APIError) {
-    // An error inside a stream that began with 200 has no HTTP status of its own, but often one in its body.
-    const body = error.error as { status?: unknown; code?: unknown } | undefined;
-    const inside = Number(body?.status ?? body?.code ?? 0);
-    return statusError(
-      error.status ?? (Number.isInteger(inside) && inside >= 400 ? inside : 500),
-      body,
-      error.headers?.get("retry-after") ?? null,
-      Date.now(),
-    );
+  /** Never sooner than the host asked for; null when that is longer than a call can wait. */
+  function waitBefore(tries: number, { retryAfterMs }: ModelError): number | null {
+    if (retryAfterMs !== undefined && retryAfterMs > RETRY_MAX_MS) return null;
+    const backoff = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * RETRY_FACTOR ** tries);
+    return Math.max(retryAfterMs ?? 0, backoff * (0.5 + random() / 2));
   }
-  return new ModelError("stream_interrupted", "The connection to the model's host broke.", { retryable: true });
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const abort = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", abort);
-      resolve();
-    }, ms);
-    signal.addEventListener("abort", abort, { once: true });
-  });
-}
+const closedError = () => new ModelError("upstream_unavailable", "The model client was closed.", { retryable: false });

@@ -1,62 +1,79 @@
-import type { ModelErrorCode } from "@maru/contract";
+import type { ModelErrorCode, TokenUsage } from "@maru/contract";
+import { isObject } from "./json.ts";
 
 /** A model call that failed for good, after the retries its kind allows. */
 export class ModelError extends Error {
   readonly code: ModelErrorCode;
+  /** Whether the same call may succeed later. */
   readonly retryable: boolean;
-  readonly retryAfterMs: number | null;
-  readonly status: number | null;
+  /** How long the host asked to wait. */
+  readonly retryAfterMs: number | undefined;
+  /** HTTP status of the reply, or the one a stream's error envelope named. */
+  readonly status: number | undefined;
+  /** What the last attempt used, where the host had begun to answer; by our own count where it reported none. */
+  usage: TokenUsage | undefined;
 
   constructor(
     code: ModelErrorCode,
     message: string,
-    about: { retryable: boolean; retryAfterMs?: number | null; status?: number | null },
+    about: { retryable: boolean; retryAfterMs?: number | undefined; status?: number | undefined },
   ) {
     super(message);
     this.name = "ModelError";
     this.code = code;
     this.retryable = about.retryable;
-    this.retryAfterMs = about.retryAfterMs ?? null;
-    this.status = about.status ?? null;
+    this.retryAfterMs = about.retryAfterMs;
+    this.status = about.status;
   }
 }
 
-/** The error for an HTTP status and body of a host, whether as a reply or inside a stream that began with 200. */
+const OVERFLOW = /context.{0,20}(?:length|window)|too many tokens|prompt is too long/i;
+
+/**
+ * The error for an HTTP status and body of a host, whether as a reply or inside a stream that began with 200. `body` is
+ * parsed JSON, or text that was none. `now` in epoch milliseconds, for a `Retry-After` that is a date.
+ */
 export function statusError(status: number, body: unknown, retryAfter: string | null, now: number): ModelError {
-  const about = { status, retryAfterMs: retryAfterMs(retryAfter, now) };
-  const said = messageOf(body);
+  const final = { status, retryable: false };
+  const passing = { status, retryable: true, retryAfterMs: retryAfterMs(retryAfter, now) };
   if (status === 401 || status === 403)
-    return new ModelError("model_unauthorized", "The model's host refused the API key.", {
-      ...about,
-      retryable: false,
-    });
-  if (status === 404)
-    return new ModelError("model_not_found", "The model's host does not have this model.", {
-      ...about,
-      retryable: false,
-    });
-  if (status === 429 || status === 408 || status === 409 || status === 425) {
-    return new ModelError(
-      status === 429 ? "upstream_rate_limited" : "upstream_unavailable",
-      `The model's host asked to slow down (${status}).`,
-      { ...about, retryable: true },
-    );
-  }
-  if (status >= 500)
-    return new ModelError("upstream_unavailable", `The model's host failed (${status}).`, {
-      ...about,
-      retryable: true,
-    });
-  if (/context|maximum.*length|too many tokens/i.test(said))
-    return new ModelError("context_overflow", "The conversation is longer than the model's context.", {
-      ...about,
-      retryable: false,
-    });
+    return new ModelError("model_unauthorized", "The model's host refused the API key.", final);
+  // Like a refused key, something only the operator of this installation can put right.
+  if (status === 402)
+    return new ModelError("model_unauthorized", "The account at the model's host has no credit left.", final);
+  if (status === 404) return new ModelError("model_not_found", "The model's host does not have this model.", final);
+  if (status === 429)
+    return new ModelError("upstream_rate_limited", "The model's host asked to slow down (429).", passing);
+  if (status === 408 || status === 409 || status === 425 || status >= 500)
+    return new ModelError("upstream_unavailable", `The model's host could not answer (${status}).`, passing);
+  const said = messageOf(body);
+  if ((status === 400 || status === 413 || status === 422) && OVERFLOW.test(`${codeOf(body)} ${said}`))
+    return new ModelError("context_overflow", "The conversation is longer than the model's context.", final);
   return new ModelError(
     "model_bad_request",
     `The model's host refused the request (${status})${said === "" ? "" : `: ${said.slice(0, 300)}`}`,
-    { ...about, retryable: false },
+    final,
   );
+}
+
+/** The error in a piece of a stream that began with 200, or null when the piece is none. */
+export function envelopeError(event: string, piece: unknown, now: number): ModelError | null {
+  if (!isObject(piece)) return event === "error" ? statusError(500, piece, null, now) : null;
+  const flat = piece.object === "error" || event === "error" || ("detail" in piece && !("choices" in piece));
+  const error = piece.error ? piece.error : flat ? piece : null;
+  return error === null ? null : statusError(statusOf(error), piece, null, now);
+}
+
+function statusOf(error: unknown): number {
+  if (!isObject(error)) return 500;
+  for (const said of [error.status, error.code, error.status_code]) {
+    const status = Number(said);
+    if (Number.isInteger(status) && status >= 400 && status < 600) return status;
+  }
+  const kind = `${error.type ?? ""} ${error.code ?? ""}`;
+  if (/rate.?limit|too.?many/i.test(kind)) return 429;
+  if (/overload|unavailable/i.test(kind)) return 503;
+  return /bad.?request|invalid|context_length/i.test(kind) || "detail" in error ? 400 : 500;
 }
 
 /** Code and message for the run's `error`: nothing of keys, hosts or stacks. */
@@ -65,26 +82,31 @@ export function describeModelError(error: unknown): { code: string; message: str
   return { code: "model_failed", message: "The model call failed." };
 }
 
-/** Hosts say it as {error: {message}}, flat, {detail: "…"}, {detail: [{loc, msg}]}, or as a proxy's HTML. */
+/** Hosts say it as {error: {message}}, flat, {detail: "…"}, {detail: [{loc, msg}]}, or as a proxy's page. */
 function messageOf(body: unknown): string {
-  if (typeof body !== "object" || body === null) return "";
-  const { error, message, detail } = body as { error?: unknown; message?: unknown; detail?: unknown };
-  if (typeof error === "object" && error !== null) return messageOf(error);
-  if (typeof error === "string") return error;
+  if (typeof body === "string") return body.trimStart().startsWith("<") ? "" : body.trim();
+  if (!isObject(body)) return "";
+  const { error, message, detail } = body;
+  if (error) return messageOf(error);
   if (typeof message === "string") return message;
-  if (typeof detail === "string") return detail;
-  if (Array.isArray(detail))
-    return detail
-      .map((item: { loc?: unknown[]; msg?: string }) => `${(item.loc ?? []).join(".")}: ${item.msg ?? ""}`)
-      .join("; ");
-  return "";
+  if (Array.isArray(detail)) return detail.map(validationMessage).join("; ");
+  return typeof detail === "string" ? detail : "";
 }
 
-/** `Retry-After` in milliseconds: seconds or a date (RFC 9110 §10.2.3). */
-function retryAfterMs(header: string | null, now: number): number | null {
-  if (header === null) return null;
+const codeOf = (body: unknown): string =>
+  isObject(body) ? (isObject(body.error) ? codeOf(body.error) : String(body.code ?? "")) : "";
+
+function validationMessage(item: unknown): string {
+  if (!isObject(item)) return String(item);
+  const place = Array.isArray(item.loc) ? item.loc.join(".") : "";
+  return place === "" ? String(item.msg ?? "") : `${place}: ${item.msg ?? ""}`;
+}
+
+/** `Retry-After` in milliseconds: seconds or a date (RFC 9110 §10.2.3); undefined when it is neither. */
+function retryAfterMs(header: string | null, now: number): number | undefined {
+  if (header === null || header.trim() === "") return undefined;
   const seconds = Number(header);
-  if (Number.isFinite(seconds)) return Math.max(0, seconds * 1_000);
+  if (Number.isFinite(seconds)) return seconds < 0 ? undefined : seconds * 1_000;
   const date = Date.parse(header);
-  return Number.isNaN(date) ? null : Math.max(0, date - now);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }

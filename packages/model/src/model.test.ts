@@ -228,7 +228,7 @@ describe("reading an answer", () => {
       [delta({ content: "hi" }, "stop"), { usage: { prompt_tokens: -3, completion_tokens: null } }],
       { thinking: false },
     );
-    expect(odd.answer.usage).toMatchObject({ inputTokens: 100, outputTokens: 0, estimated: true });
+    expect(odd.answer.usage).toMatchObject({ inputTokens: 100, outputTokens: 1, estimated: true });
   });
 });
 

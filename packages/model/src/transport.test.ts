@@ -1,0 +1,56 @@
+import type { ModelDelta } from "@maru/contract";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { asked, standingClock } from "../test/kit.ts";
+import { createAssembler } from "./assembler.ts";
+import { receive } from "./transport.ts";
+
+const BODY = `: connected\r\n\r\n${[
+  '{"id": "1", "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": null}]}',
+  '{"id": "1", "choices": [{"index": 0, "delta": {"reasoning": "두 도구가 "}, "finish_reason": null}]}',
+  '{"id": "1", "choices": [{"index": 0, "delta": {"content": "확인해 보겠습니다 🌤"}, "finish_reason": null}]}',
+  '{"id": "1", "choices": [{"index": 0, "delta": {"tool_calls": [{"id": "a", "index": 0, "function": {"name": "weather"}}]}}]}',
+  '{"id": "1", "choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {"arguments": "{\\"city\\": \\"서"}}]}}]}',
+  '{"id": "1", "choices": [{"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {"arguments": "울\\"}"}}]}, "finish_reason": "tool_calls"}]}',
+  '{"id": "1", "choices": [], "usage": {"prompt_tokens": 412, "completion_tokens": 88, "total_tokens": 500}}',
+  "[DONE]",
+]
+  .map((data, index) => (index % 2 === 0 ? `data: ${data}\n\n` : `event: message\r\ndata:${data}\r\n\r\n`))
+  .join("")}`;
+
+async function readIn(pieces: readonly Uint8Array[]) {
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      for (const piece of pieces) controller.enqueue(piece);
+      controller.close();
+    },
+  });
+  const assembler = createAssembler({ thinking: true, toolNames: ["weather"], promptTokens: 1 });
+  const deltas: ModelDelta[] = [];
+  await receive(new Response(body, { headers: { "content-type": "text/event-stream" } }), {
+    assembler,
+    clock: standingClock(),
+    onDelta: (delta) => deltas.push(delta),
+    onBytes: () => {},
+  });
+  return { answer: assembler.end(), deltas };
+}
+
+test("S1: a stream cut into any packets, also inside characters and line ends, gives the same answer", async () => {
+  const bytes = new TextEncoder().encode(BODY);
+  const whole = await readIn([bytes]);
+  expect(whole.answer).toMatchObject({
+    reasoning: "두 도구가",
+    text: "확인해 보겠습니다 🌤",
+    toolCalls: [asked("a", "weather", '{"city": "서울"}')],
+    finishReason: "tool_calls",
+    usage: { inputTokens: 412, outputTokens: 88, estimated: false },
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.integer({ min: 0, max: bytes.length }), { maxLength: 60 }), async (places) => {
+      const cuts = [0, ...places.toSorted((a, b) => a - b), bytes.length];
+      const pieces = cuts.slice(1).map((end, index) => bytes.slice(cuts[index], end));
+      expect(await readIn(pieces)).toEqual(whole);
+    }),
+  );
+});
