@@ -9,6 +9,8 @@ import type { WireChunk, WireUsage } from "./wire.ts";
 export interface AssemblerOptions {
   /** Whether thinking was asked for. */
   readonly thinking: boolean;
+  /** Thinking goes back unmodified (GLM), so even the blank around it stays. */
+  readonly exactReasoning?: boolean;
   /** Names of the tools that were declared; calls written as text count only for these. */
   readonly toolNames: readonly string[];
   /** Our own count of the prompt, for a host that reports no usage. */
@@ -91,7 +93,7 @@ export function createAssembler(options: AssemblerOptions) {
         // One answer was asked for; others are not ours.
         if (!choice || choice.index) continue;
         const delta = choice.delta ?? choice.message;
-        const thought = delta?.reasoning_content || delta?.reasoning;
+        const thought = delta?.reasoning_content || delta?.reasoning || delta?.thinking_content;
         if (typeof thought === "string" && thought !== "") {
           if (reasoning === "") show(deltas, content.reasoningFieldSeen());
           reasoning += thought;
@@ -125,7 +127,7 @@ export function createAssembler(options: AssemblerOptions) {
       const { text, reasoning: leaked, blocks } = content.result();
       return {
         // Hosts leave the line ends around thinking in it; K-EXAONE's template writes its own.
-        reasoning: (reasoning === "" ? leaked : reasoning).trim(),
+        reasoning: options.exactReasoning && reasoning.trim() !== "" ? reasoning : (reasoning || leaked).trim(),
         text,
         toolCalls: toolCalls(blocks),
         finishReason: finish ?? "error",

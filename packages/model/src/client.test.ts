@@ -30,7 +30,7 @@ async function host(answers: readonly Answer[], change: Partial<ModelClientOptio
   server.on("connection", () => connections++);
   servers.push(server);
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const clock = standingClock();
+  const clock = (change.clock as ReturnType<typeof standingClock> | undefined) ?? standingClock();
   const waits: number[] = [];
   const client = createModelClient({
     baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
@@ -40,6 +40,7 @@ async function host(answers: readonly Answer[], change: Partial<ModelClientOptio
     // Pauses between attempts are over at once.
     sleep: async (ms) => {
       waits.push(ms);
+      clock.advance(ms);
     },
     random: () => 1,
     ...change,
@@ -441,5 +442,89 @@ describe("S7: limits and aborts", () => {
       }),
     ).rejects.toBe(bug);
     expect(seen).toHaveLength(1);
+  });
+});
+
+describe("the host's cap, names and ways", () => {
+  test("a host that can't stream is asked for a whole answer, and it reads the same", async () => {
+    const body = {
+      model: "m",
+      choices: [{ index: 0, message: { role: "assistant", content: "whole" }, finish_reason: "stop" }],
+      usage: { prompt_tokens: 9, completion_tokens: 2 },
+    };
+    const { complete, seen } = await host([status(200, body)], { stream: false });
+    expect(await complete()).toMatchObject({ text: "whole", finishReason: "stop", usage: { inputTokens: 9 } });
+    expect(seen[0]?.body).toMatchObject({ stream: false });
+    expect(seen[0]?.body).not.toHaveProperty("stream_options");
+  });
+
+  test("R3: the host's cap goes before the model's, and its name for the model before the catalogue's", async () => {
+    const { complete, seen } = await host([good], { maxOutputTokens: 8_192, modelNames: { "k-exaone": "endpoint-7" } });
+    await complete();
+    expect(seen[0]?.body).toMatchObject({ model: "endpoint-7", max_tokens: 8_192 });
+  });
+});
+
+describe("a host in trouble is left alone", () => {
+  const down = status(503, { error: { message: "down" } });
+
+  test("after five failed calls the next is refused without being sent, then one probe is let through", async () => {
+    const { complete, seen, clock } = await host([down, down, down, down, down, down, good], { maxRetries: 0 });
+    for (let call = 0; call < 5; call++) await expect(complete()).rejects.toMatchObject({ status: 503 });
+    await expect(complete()).rejects.toMatchObject({ code: "upstream_unavailable", status: undefined });
+    expect(seen).toHaveLength(5);
+    clock.advance(5_000);
+    await expect(complete()).rejects.toMatchObject({ status: 503 });
+    // The probe failed: twice as long.
+    clock.advance(9_999);
+    await expect(complete()).rejects.toMatchObject({ status: undefined });
+    clock.advance(1);
+    expect((await complete()).text).toBe("hi");
+    expect((await complete()).text).toBe("hi");
+    expect(seen).toHaveLength(8);
+  });
+
+  test("a patient call waits for the probe's time instead of failing", async () => {
+    const { complete, seen, waits } = await host([down, down, down, down, down, good], { maxRetries: 1 });
+    // With the one retry each, the fifth failed call is the tenth attempt: only the first five were answered badly.
+    for (let call = 0; call < 2; call++) await complete({ impatient: true }).catch(() => {});
+    expect(seen).toHaveLength(4);
+    expect((await complete()).text).toBe("hi");
+    expect(waits.length).toBeGreaterThan(0);
+  });
+
+  test("the caller's own faults never open the circuit", async () => {
+    const { complete, seen } = await host([status(400, { error: { message: "bad" } })]);
+    for (let call = 0; call < 8; call++) await expect(complete()).rejects.toMatchObject({ code: "model_bad_request" });
+    expect(seen).toHaveLength(8);
+  });
+
+  test("an impatient call tries twice and does not wait long: another model may answer", async () => {
+    const slow = status(429, { error: { message: "slow" } }, { "retry-after": "30" });
+    const busy = await host([slow, good]);
+    await expect(busy.complete({ impatient: true })).rejects.toMatchObject({ code: "upstream_rate_limited" });
+    expect(busy.seen).toHaveLength(1);
+    const failing = await host([down]);
+    await expect(failing.complete({ impatient: true })).rejects.toMatchObject({ status: 503 });
+    expect(failing.seen).toHaveLength(2);
+  });
+});
+
+describe("E3: one limiter for a key", () => {
+  test("calls over the limit wait their turn and none fails", async () => {
+    const { complete, waits, seen } = await host([good], { limits: { callsPerMinute: 60, inFlight: null } });
+    await Promise.all(Array.from({ length: 12 }, () => complete()));
+    expect(seen).toHaveLength(12);
+    // Six may come at once (a tenth of a minute's), then one a second.
+    expect(waits.reduce((sum, ms) => sum + ms, 0)).toBeGreaterThanOrEqual(6_000);
+  });
+
+  test("a pause the host asks for holds back every call of the key", async () => {
+    const { complete, waits } = await host([status(429, "", { "retry-after": "7" }), good], {
+      limits: { callsPerMinute: 6_000, inFlight: null },
+    });
+    const [first, second] = await Promise.all([complete(), complete()]);
+    expect([first.text, second.text]).toEqual(["hi", "hi"]);
+    expect(Math.max(...waits)).toBe(7_000);
   });
 });

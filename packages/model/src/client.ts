@@ -1,9 +1,12 @@
+import { createHash } from "node:crypto";
 import type { ModelAnswer, ModelDelta, ModelRequest, TokenUsage } from "@maru/contract";
 import { type Assembler, createAssembler } from "./assembler.ts";
+import { createBreaker } from "./breaker.ts";
 import { createWatchdog, type ModelClock, systemClock } from "./clock.ts";
 import { DIALECTS, type DialectName, dialectOf } from "./dialect.ts";
 import { ModelError } from "./errors.ts";
-import { buildRequest, type WireRequest } from "./request.ts";
+import { createLocalSlots, createPacer, type UpstreamLimits, type UpstreamSlots } from "./pace.ts";
+import { buildRequest, thinks, type WireRequest } from "./request.ts";
 import { estimateRequestTokens } from "./tokens.ts";
 import { openTransport, receive, send } from "./transport.ts";
 
@@ -29,13 +32,17 @@ export interface CompleteOptions {
    */
   readonly onAbandoned?: (usage: TokenUsage) => void;
   readonly timeouts?: Partial<ModelTimeouts>;
+  /** Our count of the prompt's tokens, by default the plain estimate. */
+  readonly promptTokens?: number;
+  /** Another model may answer in its place: then this one is tried twice at most, and long waits are errors. */
+  readonly impatient?: boolean;
 }
 
 export interface ModelClient {
   /** Whether a simulator answers, not the model. */
   readonly simulated: boolean;
   /**
-   * One model step. Always streamed upstream.
+   * One model step.
    * @throws ModelError when the host failed; the signal's own reason when that aborted
    */
   complete(request: ModelRequest, options: CompleteOptions): Promise<ModelAnswer>;
@@ -52,6 +59,15 @@ export interface ModelClientOptions extends Partial<ModelTimeouts> {
   readonly dialect?: DialectName;
   /** Friendli's `X-Friendli-Team`. */
   readonly team?: string | null;
+  /** False for a host that can't stream. */
+  readonly stream?: boolean;
+  /** The host's cap on one answer in tokens; null = the model's own. */
+  readonly maxOutputTokens?: number | null;
+  /** Names the host knows models by, where they are not the catalogue's: catalogue id → name. */
+  readonly modelNames?: Readonly<Record<string, string>>;
+  /** What the key may do, and where its calls are counted; by default unlimited, in this process alone. */
+  readonly limits?: UpstreamLimits;
+  readonly slots?: UpstreamSlots;
   /** Further attempts after the first, while nothing was shown. Default 4. */
   readonly maxRetries?: number;
   /** How a pause before another attempt is waited out; by default by the clock. */
@@ -71,6 +87,10 @@ const RETRY_MAX_MS = 60_000;
 // Below fetch's own 300 s, so that the error is ours.
 const FIRST_BYTE_MS = 290_000;
 const IDLE_MS = 90_000;
+/** What an impatient call puts up with. */
+const IMPATIENT_RETRIES = 1;
+const IMPATIENT_WAIT_MS = 2_000;
+const UNLIMITED: UpstreamLimits = { callsPerMinute: null, inFlight: null };
 
 /**
  * A client of one OpenAI-compatible host. Keep one per host: it holds the connections. Retries are our own, since only we
@@ -79,8 +99,17 @@ const IDLE_MS = 90_000;
 export function createModelClient(options: ModelClientOptions): ModelClient {
   const { maxRetries = 4, clock = systemClock, sleep = clock.sleep, random = Math.random, newCallId } = options;
   const { firstByteMs = FIRST_BYTE_MS, idleMs = IDLE_MS } = options;
+  const { stream = true, maxOutputTokens = null, modelNames = {} } = options;
   const dialect = DIALECTS[options.dialect ?? dialectOf(options.baseUrl, options.simulated)];
   const openai = openTransport({ ...options, team: options.team ?? null });
+  const breaker = createBreaker({ clock });
+  const pacer = createPacer({
+    slots: options.slots ?? createLocalSlots(clock),
+    key: keyOf(options),
+    limits: options.limits ?? UNLIMITED,
+    clock: { now: () => clock.now(), sleep },
+    random,
+  });
   const inFlight = new Set<AbortController>();
   let closed = false;
 
@@ -91,6 +120,7 @@ export function createModelClient(options: ModelClientOptions): ModelClient {
     life: AbortSignal,
     onDelta: (delta: ModelDelta) => void,
   ): Promise<ModelAnswer> => {
+    const endTurn = await pacer.turn(life);
     const call = new AbortController();
     const abort = () => call.abort(life.reason);
     life.addEventListener("abort", abort, { once: true });
@@ -116,8 +146,10 @@ export function createModelClient(options: ModelClientOptions): ModelClient {
           ? new ModelError("model_timeout", "The model's host fell silent.", { retryable: true })
           : error;
       if (failure instanceof ModelError && begun) failure.usage = assembler.usage();
+      if (failure instanceof ModelError && failure.retryAfterMs !== undefined) pacer.pause(failure.retryAfterMs);
       throw failure;
     } finally {
+      endTurn();
       watchdog.stop();
       life.removeEventListener("abort", abort);
       if (!ended) call.abort();
@@ -127,22 +159,31 @@ export function createModelClient(options: ModelClientOptions): ModelClient {
   return {
     simulated: options.simulated,
 
-    async complete(request, { signal, onDelta, onAbandoned = () => {}, timeouts }) {
+    async complete(request, options) {
+      const { signal, onDelta, onAbandoned = () => {}, timeouts, impatient = false } = options;
       signal.throwIfAborted();
       if (closed) throw closedError();
       const life = new AbortController();
       const abort = () => life.abort(signal.reason);
       signal.addEventListener("abort", abort, { once: true });
       inFlight.add(life);
-      const promptTokens = estimateRequestTokens(request);
-      const body = buildRequest(request, dialect, promptTokens);
+      const promptTokens = options.promptTokens ?? estimateRequestTokens(request);
+      const body = buildRequest(request, dialect, {
+        promptTokens,
+        stream,
+        hostMaxOutputTokens: maxOutputTokens,
+        upstreamModel: modelNames[request.model.id] ?? null,
+      });
       const asked = {
-        thinking: request.thinking,
+        thinking: thinks(request),
+        exactReasoning: request.model.thinking.history === "preserved",
         toolNames: request.tools.map(({ name }) => name),
         promptTokens,
         ...(newCallId === undefined ? {} : { newCallId }),
       };
       const limits = { firstByteMs, idleMs, ...timeouts };
+      const retries = impatient ? Math.min(IMPATIENT_RETRIES, maxRetries) : maxRetries;
+      const longestMs = impatient ? IMPATIENT_WAIT_MS : RETRY_MAX_MS;
       let shown = false;
       const show = (delta: ModelDelta) => {
         // The host may have sent more in one piece than was read before the abort.
@@ -150,23 +191,38 @@ export function createModelClient(options: ModelClientOptions): ModelClient {
         shown = true;
         onDelta(delta);
       };
+      const pause = (ms: number) =>
+        sleep(ms, life.signal).catch((reason: unknown) => {
+          throw life.signal.aborted ? life.signal.reason : reason;
+        });
       try {
+        for (let waits = 0; ; waits++) {
+          const openMs = breaker.waitMs();
+          if (openMs === 0) break;
+          if (openMs > longestMs || waits >= retries) throw circuitOpen(openMs);
+          await pause(openMs);
+        }
         for (let tries = 0; ; tries++) {
           try {
-            return await attempt(body, createAssembler(asked), limits, life.signal, show);
+            const answer = await attempt(body, createAssembler(asked), limits, life.signal, show);
+            breaker.succeeded();
+            return answer;
           } catch (error) {
             const used = error instanceof ModelError ? error.usage : undefined;
             if (life.signal.aborted) {
+              breaker.undecided();
               if (used !== undefined) onAbandoned(used);
               throw life.signal.reason;
             }
-            const wait = error instanceof ModelError && error.retryable ? waitBefore(tries, error) : null;
+            const wait = error instanceof ModelError && error.retryable ? waitBefore(tries, error, longestMs) : null;
             // What was shown can't be taken back, and another attempt would write other words after it.
-            if (wait === null || shown || tries >= maxRetries) throw error;
+            if (wait === null || shown || tries >= retries) {
+              if (error instanceof ModelError && HOST_DOWN.has(error.code)) breaker.failed();
+              else breaker.undecided();
+              throw error;
+            }
             if (used !== undefined) onAbandoned(used);
-            await sleep(wait, life.signal).catch((reason: unknown) => {
-              throw life.signal.aborted ? life.signal.reason : reason;
-            });
+            await pause(wait);
           }
         }
       } finally {
@@ -182,11 +238,30 @@ export function createModelClient(options: ModelClientOptions): ModelClient {
   };
 
   /** Never sooner than the host asked for; null when that is longer than a call can wait. */
-  function waitBefore(tries: number, { retryAfterMs }: ModelError): number | null {
-    if (retryAfterMs !== undefined && retryAfterMs > RETRY_MAX_MS) return null;
+  function waitBefore(tries: number, { retryAfterMs }: ModelError, longestMs: number): number | null {
+    if (retryAfterMs !== undefined && retryAfterMs > longestMs) return null;
     const backoff = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * RETRY_FACTOR ** tries);
     return Math.max(retryAfterMs ?? 0, backoff * (0.5 + random() / 2));
   }
 }
 
+/** Failures that say the host is in trouble, not the request. */
+const HOST_DOWN: ReadonlySet<string> = new Set(["upstream_unavailable", "model_timeout", "stream_interrupted"]);
+
+/** One key and team are one account at the host, whatever the model. Hashed: it names rows and keys in shared stores. */
+const keyOf = ({ baseUrl, apiKey, team = null }: ModelClientOptions): string =>
+  createHash("sha256")
+    .update(JSON.stringify([new URL(baseUrl).origin, apiKey, team]))
+    .digest("hex")
+    .slice(0, 32);
+
+const circuitOpen = (ms: number) =>
+  new ModelError(
+    "upstream_unavailable",
+    "The model's host failed several calls in a row; it is left alone for a while.",
+    {
+      retryable: true,
+      retryAfterMs: ms,
+    },
+  );
 const closedError = () => new ModelError("upstream_unavailable", "The model client was closed.", { retryable: false });

@@ -1,5 +1,5 @@
 export { type Assembler, type AssemblerOptions, createAssembler } from "./assembler.ts";
-export { CATALOGUE, DEFAULT_MODEL_ID, findModel, priceMicros } from "./catalogue.ts";
+export { CATALOGUE, DEFAULT_MODEL_ID, findModel, priceAt, priceMicros } from "./catalogue/index.ts";
 export { type AnswerClass, classifyAnswer } from "./classify.ts";
 export {
   type CompleteOptions,
@@ -9,9 +9,10 @@ export {
   type ModelTimeouts,
 } from "./client.ts";
 export type { ModelClock } from "./clock.ts";
-export { DIALECTS, type Dialect, type DialectName } from "./dialect.ts";
+export { DIALECT_NAMES, DIALECTS, type Dialect, type DialectName, dialectOf } from "./dialect.ts";
 export { describeModelError, ModelError } from "./errors.ts";
 export { neutralised, restored } from "./neutralise.ts";
-export { buildRequest } from "./request.ts";
+export { cellRate, createLocalSlots, type UpstreamLimits, type UpstreamSlots } from "./pace.ts";
+export { buildRequest, thinks } from "./request.ts";
 export { estimateRequestTokens, estimateTokens } from "./tokens.ts";
 export type { WireChunk } from "./wire.ts";

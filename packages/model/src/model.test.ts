@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import type { ModelRequest } from "@maru/contract";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
+import { systemClock } from "./clock.ts";
 import {
   buildRequest,
   classifyAnswer,
@@ -337,6 +338,7 @@ describe("the client", () => {
     });
     await new Promise<void>((done) => server?.listen(0, "127.0.0.1", done));
     const waits: number[] = [];
+    let skipped = 0;
     const client = createModelClient({
       baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
       apiKey: "k",
@@ -345,8 +347,10 @@ describe("the client", () => {
       firstByteMs: 300,
       maxRetries: 2,
       random: () => 1,
+      clock: { ...systemClock, now: () => systemClock.now() + skipped },
       sleep: async (ms) => {
         waits.push(ms);
+        skipped += ms;
       },
     });
     return { client, waits, calls: () => calls };

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { aRequest, asked, calling, K_EXAONE, result } from "../test/kit.ts";
+import { findModel } from "./catalogue/index.ts";
 import { DIALECTS, dialectOf } from "./dialect.ts";
 import { neutralised, restored } from "./neutralise.ts";
 import { buildRequest } from "./request.ts";
@@ -32,7 +33,7 @@ describe("building a request", () => {
 
   test("R3: max_tokens is the least of what is asked, what the model gives, and what the context leaves", () => {
     const cap = (maxOutputTokens: number, promptTokens: number) =>
-      buildRequest(aRequest({ maxOutputTokens }), friendli, promptTokens).max_tokens;
+      buildRequest(aRequest({ maxOutputTokens }), friendli, { promptTokens }).max_tokens;
     expect(cap(500, 10)).toBe(500);
     expect(cap(1_000_000, 10)).toBe(65_536);
     expect(cap(16_384, 262_144 - 3_000)).toBe(3_000);
@@ -180,4 +181,65 @@ describe("counting tokens before the host does", () => {
     const tool = { name: "t", description: "d", parameters: { type: "object" } };
     expect(estimateRequestTokens(aRequest({ tools: [tool] })) - bare).toBe(8 + estimateTokens(JSON.stringify(tool)));
   });
+});
+
+describe("R1: every model's own switch of thinking", () => {
+  const of = (id: string, dialect: keyof typeof DIALECTS, thinking: boolean) => {
+    const model = findModel(id);
+    if (model === undefined) throw new Error(id);
+    const {
+      chat_template_kwargs,
+      thinking: type,
+      reasoning_effort,
+      include_reasoning,
+    } = buildRequest(aRequest({ model, thinking }), DIALECTS[dialect]);
+    return { chat_template_kwargs, thinking: type, reasoning_effort, include_reasoning };
+  };
+
+  test.each([
+    ["k-exaone", "sglang", true, { chat_template_kwargs: { enable_thinking: true } }],
+    ["hyperclova-x-seed-think-32b", "sglang", true, { chat_template_kwargs: { thinking: true } }],
+    [
+      "hyperclova-x-seed-think-32b",
+      "vllm",
+      false,
+      { chat_template_kwargs: { thinking: false, enable_thinking: false } },
+    ],
+    ["glm-4.7", "z.ai", true, { thinking: { type: "enabled", clear_thinking: false } }],
+    ["glm-4.7", "z.ai", false, { thinking: { type: "disabled", clear_thinking: false } }],
+    ["glm-4.7", "sglang", true, { chat_template_kwargs: { enable_thinking: true, clear_thinking: false } }],
+    ["gpt-oss-120b", "openai", true, { reasoning_effort: "medium" }],
+    ["gpt-oss-120b", "vllm", false, { reasoning_effort: "low" }],
+    ["solar-pro", "upstage", true, { reasoning_effort: "medium" }],
+    ["solar-pro", "upstage", false, {}],
+    ["hcx-007", "clova", false, { reasoning_effort: "none" }],
+    ["qwen3-235b-instruct", "sglang", true, {}],
+    ["qwen3-235b-instruct", "friendli", true, { include_reasoning: false }],
+    // Always on: an unknown vLLM's parser must know of it whatever the agent says.
+    ["qwen3-235b-thinking", "vllm", false, { chat_template_kwargs: { enable_thinking: true, thinking: true } }],
+    ["qwen3-235b-thinking", "friendli", false, { include_reasoning: true }],
+  ] as const)("%s at %s, thinking %s", (id, dialect, thinking, expected) => {
+    const found = of(id, dialect, thinking);
+    expect(JSON.parse(JSON.stringify(found))).toEqual(expected);
+  });
+});
+
+test("a host is not sent what it refuses, and gets what it needs said", () => {
+  const change = { seed: 7, tools: [{ name: "t", description: "", parameters: {} }] };
+  const upstage = buildRequest(aRequest(change), DIALECTS.upstage);
+  expect(upstage).not.toHaveProperty("seed");
+  expect(upstage).toMatchObject({ frequency_penalty: 0, presence_penalty: 0, parallel_tool_calls: true });
+  const clova = buildRequest(aRequest(change), DIALECTS.clova);
+  expect(clova).not.toHaveProperty("presence_penalty");
+  expect(clova).not.toHaveProperty("parallel_tool_calls");
+  expect(clova).toMatchObject({ seed: 7, max_completion_tokens: 16_384 });
+});
+
+test("a tool the answer must call is named on the wire", () => {
+  const tools = [{ name: "submit_result", description: "", parameters: {} }];
+  expect(buildRequest(aRequest({ tools, toolChoice: { named: "submit_result" } }), friendli).tool_choice).toEqual({
+    type: "function",
+    function: { name: "submit_result" },
+  });
+  expect(buildRequest(aRequest({ tools }), friendli).tool_choice).toBe("auto");
 });

@@ -1,5 +1,6 @@
 import type { ModelDelta } from "@maru/contract";
 import OpenAI, { APIConnectionError, APIConnectionTimeoutError, APIError } from "openai";
+import type { ChatCompletionCreateParams } from "openai/resources/chat/completions";
 import type { Assembler } from "./assembler.ts";
 import type { ModelClock } from "./clock.ts";
 import { envelopeError, ModelError, statusError } from "./errors.ts";
@@ -53,7 +54,9 @@ export async function send(
   signal: AbortSignal,
 ): Promise<Response> {
   try {
-    return await openai.chat.completions.create(request, { signal }).asResponse();
+    // The SDK's types know OpenAI's fields and values alone.
+    const body = request as ChatCompletionCreateParams;
+    return await openai.chat.completions.create(body, { signal }).asResponse();
   } catch (error) {
     if (error instanceof APIConnectionTimeoutError)
       throw new ModelError("model_timeout", "The model's host did not answer in time.", { retryable: true });

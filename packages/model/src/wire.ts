@@ -18,6 +18,8 @@ export interface WireDelta {
   readonly content?: string | null;
   readonly reasoning_content?: string | null;
   readonly reasoning?: string | null;
+  /** CLOVA Studio's name for it. */
+  readonly thinking_content?: string | null;
   readonly tool_calls?: readonly (WireToolDelta | null)[] | null;
 }
 export interface WireToolDelta {

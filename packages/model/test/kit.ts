@@ -1,6 +1,6 @@
 import type { Message, ModelRequest } from "@maru/contract";
 import { type AssemblerOptions, createAssembler } from "../src/assembler.ts";
-import { findModel } from "../src/catalogue.ts";
+import { findModel } from "../src/catalogue/index.ts";
 import type { WireChunk, WireDelta } from "../src/wire.ts";
 
 const found = findModel("k-exaone");

@@ -16,7 +16,7 @@ export function modelRoutes({ simulated, now }: { simulated: boolean; now: () =>
       context_tokens: model.contextTokens,
       max_output_tokens: model.maxOutputTokens.max,
       thinking: {
-        supported: model.thinking.supported,
+        supported: model.thinking.control !== "never",
         default: model.thinking.default,
         history: model.thinking.history,
       },
