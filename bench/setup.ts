@@ -5,9 +5,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createGateway } from "@maru/gateway";
+import { CATALOGUE, servingOf, simulatedHost } from "@maru/model";
 import { createLiveBus, prepareQueue, type QueueBackend } from "@maru/queue";
 import { startEmbeddedPostgres } from "@maru/store/embedded";
-import { ensureRuntimeLogin, migrate, withLogin } from "@maru/store/migrate";
+import { ensureRuntimeLogin, migrate, seedModels, withLogin } from "@maru/store/migrate";
 import { createWorker, WORKER_DEFAULTS } from "@maru/worker";
 import pg from "pg";
 import { pino } from "pino";
@@ -41,6 +42,7 @@ export async function openBench(options: { concurrency?: number } = {}): Promise
   });
   const ownerUrl = postgres.url;
   await migrate({ ownerUrl, migrationsDir: resolve("prisma/migrations") });
+  await seedModels({ ownerUrl, models: CATALOGUE });
   await prepareQueue({ ownerUrl, runtimeRole: "maru_runtime" });
   await ensureRuntimeLogin({ ownerUrl, user: "maru_bench", password: "bench" });
   const databaseUrl = withLogin(ownerUrl, "maru_bench", "bench");
@@ -52,13 +54,16 @@ export async function openBench(options: { concurrency?: number } = {}): Promise
     : { kind: "postgres", url: databaseUrl };
   const logger = pino({ level: "warn" });
   const bus = createLiveBus(queue, "bench");
+  const secret = randomBytes(32).toString("hex");
   const worker = await createWorker({
     bus,
     config: {
       ...WORKER_DEFAULTS,
       databaseUrl,
       queue,
-      model: { baseUrl: `${modelUrl}/v1`, apiKey: "bench", team: null, dialect: "friendli", simulated: true },
+      hosts: [simulatedHost(modelUrl)],
+      secret,
+      previousSecret: null,
       concurrency: options.concurrency ?? WORKER_DEFAULTS.concurrency,
       egressAllow: {},
       opsPort: 0,
@@ -75,9 +80,9 @@ export async function openBench(options: { concurrency?: number } = {}): Promise
       port: 0,
       databaseUrl,
       queue,
-      secret: randomBytes(32).toString("hex"),
+      secret,
       previousSecret: null,
-      simulated: true,
+      serving: servingOf([]),
       rateLimit: { perMinute: 100_000_000, burst: 10_000_000 },
       trustedProxies: [],
       egressAllow: {},

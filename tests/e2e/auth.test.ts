@@ -103,7 +103,7 @@ test("after a rotation of the secret the old one's tokens stay valid, and both k
       queue: { kind: "postgres", url: house.database.runtimeUrl },
       secret: "a new secret of more than thirty-two characters",
       previousSecret: house.secret,
-      simulated: true,
+      serving: { served: [], simulated: true },
       rateLimit: { perMinute: 600, burst: 600 },
       trustedProxies: [],
       egressAllow: {},

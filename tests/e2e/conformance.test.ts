@@ -53,6 +53,11 @@ test("every operation of the OpenAPI document answers as the document says", asy
     { deployment: "weather" },
   ]);
 
+  const endpoint = { name: "mine", upstream_model: "m", base_url: "https://models.example/v1", context_tokens: 8_192 };
+  await house.api("POST", "/v1/models", { key, body: endpoint });
+  await house.api("PATCH", "/v1/models/mine", { key, body: { stream: false } });
+  await house.api("DELETE", "/v1/models/mine", { key });
+
   const waiting = await house.api("POST", "/v1/runs", {
     key,
     body: { deployment: "weather", input: "#sim slow 5000" },

@@ -276,7 +276,7 @@ describeEachBackend("the main job", (backend) => {
     const failed = await house.run(person, "plain", "#sim error 422\nhello");
     expect([failed.status, failed.error.code]).toEqual(["failed", "model_bad_request"]);
     const empty = await house.run(person, "plain", "#sim empty\n#sim empty\nhello");
-    expect([empty.status, empty.error?.code, empty.usage.model_calls]).toEqual(["failed", "empty", 2]);
+    expect([empty.status, empty.error?.code, empty.usage.model_calls]).toEqual(["failed", "empty_answer", 2]);
   });
 
   test("wrong arguments and unknown tools come back to the model as results, not as failures", async () => {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { createGateway, type Gateway } from "@maru/gateway";
+import { createGateway, type Gateway, type GatewayConfig } from "@maru/gateway";
+import { servingOf, simulatedHost } from "@maru/model";
 import { createSimulator, type Simulator } from "@maru/simulator";
 import { createWorker, WORKER_DEFAULTS, type Worker, type WorkerConfig } from "@maru/worker";
 import { pino } from "pino";
@@ -57,6 +58,7 @@ export async function openHouse(
   options: {
     worker?: boolean;
     workerConfig?: Partial<WorkerConfig>;
+    serving?: GatewayConfig["serving"];
     rateLimit?: { perMinute: number; burst: number };
     apiKeys?: string[];
   } = {},
@@ -75,7 +77,7 @@ export async function openHouse(
       queue,
       secret,
       previousSecret: null,
-      simulated: true,
+      serving: options.serving ?? servingOf([]),
       rateLimit: options.rateLimit ?? { perMinute: 600_000, burst: 100_000 },
       trustedProxies: [],
       egressAllow,
@@ -90,7 +92,9 @@ export async function openHouse(
     ...WORKER_DEFAULTS,
     databaseUrl: database.runtimeUrl,
     queue,
-    model: { baseUrl: `${demo.url}/v1`, apiKey: "test", team: null, dialect: "friendli", simulated: true },
+    hosts: [simulatedHost(demo.url)],
+    secret,
+    previousSecret: null,
     concurrency: 50,
     egressAllow,
     opsPort: 0,
@@ -190,14 +194,21 @@ export async function openHouse(
 /** A manifest of an agent with the tools the simulator's model can use. */
 export function manifest(
   name: string,
-  spec: { instructions?: string; limits?: string; tools?: string; model?: string } = {},
+  spec: {
+    instructions?: string;
+    limits?: string;
+    tools?: string;
+    model?: string;
+    output?: string;
+    memory?: string;
+  } = {},
 ): string {
   return `apiVersion: maru/v1
 kind: Agent
 metadata: { name: ${name} }
 spec:
   instructions: ${JSON.stringify(spec.instructions ?? "You are a helpful assistant.")}
-${spec.model === undefined ? "" : `  model: ${spec.model}\n`}${spec.limits === undefined ? "" : `  limits: ${spec.limits}\n`}  tools:
+${spec.model === undefined ? "" : `  model: ${spec.model}\n`}${spec.limits === undefined ? "" : `  limits: ${spec.limits}\n`}${spec.output === undefined ? "" : `  output: ${spec.output}\n`}${spec.memory === undefined ? "" : `  memory: ${spec.memory}\n`}  tools:
 ${spec.tools ?? WEATHER}`;
 }
 

@@ -16,6 +16,7 @@ export const ID_PREFIXES = {
   run: "run",
   thread: "thr",
   message: "msg",
+  modelEndpoint: "mdl",
   usageRecord: "use",
   request: "req",
 } as const;

@@ -21,9 +21,13 @@ export const LIMITS = {
   toolTimeoutMs: { default: 30_000, min: 100, max: 300_000 },
   threadTokens: { default: 120_000, min: 1_000, max: 1_000_000 },
   toolsPerAgent: 128,
+  fallbacks: 5,
   manifestBytes: 65_536,
   manifestDepth: 32,
 } as const;
+
+/** The tool by which a structured answer is handed in; no tool of a manifest with `spec.output` may have its name. */
+export const SUBMIT_TOOL = "submit_result";
 
 export const Duration = Type.String({
   pattern: "^[0-9]+(?:\\.[0-9]+)?(?:ms|s|m|h)$",
@@ -111,12 +115,33 @@ export const AgentManifest = Type.Object(
                 ),
               ),
               maxOutputTokens: Type.Optional(Type.Integer({ minimum: 1 })),
+              fallbacks: Type.Optional(
+                Type.Array(Type.String({ maxLength: 128 }), {
+                  maxItems: LIMITS.fallbacks,
+                  description:
+                    "Models asked in this order when the first one's host fails; each step says which answered",
+                }),
+              ),
             },
             closed,
           ),
         ),
         instructions: Type.String({ minLength: 1, maxLength: 131_072 }),
         tools: Type.Optional(Type.Array(ToolManifest, { maxItems: LIMITS.toolsPerAgent })),
+        output: Type.Optional(
+          Type.Object(
+            {
+              schema: Type.Object(
+                {},
+                {
+                  additionalProperties: true,
+                  description: "JSON Schema of the answer: the run's output is JSON of it",
+                },
+              ),
+            },
+            closed,
+          ),
+        ),
         limits: Type.Optional(
           Type.Object(
             {
@@ -191,9 +216,13 @@ export interface AgentSpec {
     readonly presencePenalty: number;
     readonly seed: number | null;
     readonly maxOutputTokens: number;
+    /** Not there = none. */
+    readonly fallbacks?: readonly string[];
   };
   readonly instructions: string;
   readonly tools: readonly ToolSpec[];
+  /** Not there = the answer is text. */
+  readonly output?: { readonly schema: { readonly [key: string]: unknown } };
   readonly limits: {
     readonly steps: number;
     readonly tokens: number;

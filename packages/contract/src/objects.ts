@@ -83,6 +83,14 @@ export const Deployment = Type.Object(
     agent: Name,
     revision: Type.Integer({ minimum: 1 }),
     model: Type.String(),
+    fallbacks: Type.Array(Type.String()),
+    health: Type.Object(
+      {
+        status: Type.Enum(["ready", "degraded"]),
+        reasons: Type.Array(Type.String(), { description: "What is wrong with it, and what that means for runs" }),
+      },
+      closed,
+    ),
     simulated: Type.Boolean({ description: "True while answers come from the built-in simulator, not from K-EXAONE" }),
     created_at: Instant,
     updated_at: Instant,
@@ -193,10 +201,21 @@ export const Step = Type.Object(
     arguments: Type.Optional(Type.String()),
     output: Type.Optional(Type.String()),
     error_code: Type.Optional(Type.String()),
+    error_message: Type.Optional(Type.String()),
+    model: Type.Optional(
+      Type.String({ description: "The catalogue's id of the model that answered: the agent's own, or a fallback" }),
+    ),
+    upstream_model: Type.Optional(Type.String({ description: "The name its host answered with" })),
+    tried: Type.Optional(
+      Type.Array(Type.Object({ model: Type.String(), code: Type.String(), message: Type.String() }, closed), {
+        description: "Attempts before the answer, with why they gave none: a fallback is never silent",
+      }),
+    ),
     finish_reason: Type.Optional(Type.String()),
     input_tokens: Type.Optional(Count),
     cached_input_tokens: Type.Optional(Count),
     output_tokens: Type.Optional(Count),
+    usage_estimated: Type.Optional(Type.Boolean({ description: "True when a host reported no usage for it" })),
     started_at: Instant,
     finished_at: Nullable(Instant),
   },
@@ -225,17 +244,48 @@ export const ThreadMessage = Type.Object(
 );
 export type ThreadMessage = Static<typeof ThreadMessage>;
 
+const THINKING_CONTROLS = ["enable_thinking", "thinking", "reasoning_effort", "always", "never"] as const;
+const THINKING_HISTORIES = ["interleaved", "preserved", "strip"] as const;
+export const MODEL_DIALECTS = ["friendli", "vllm", "sglang", "openai", "z.ai", "upstage", "clova"] as const;
+
 export const Model = Type.Object(
   {
-    id: Type.String(),
+    id: Type.String({ description: "What a manifest calls it in spec.model.name" }),
     display_name: Type.String(),
+    owner: Type.Enum(["catalogue", "workspace"]),
     provider: Type.String(),
     upstream_model: Type.String(),
+    parameters: Type.String(),
     default: Type.Boolean(),
     simulated: Type.Boolean(),
+    availability: Type.Object(
+      {
+        status: Type.Enum(["available", "withdrawn", "unserved"], {
+          description:
+            "withdrawn: its host no longer has it. unserved: no host of this installation is set up to serve it.",
+        }),
+        reason: Nullable(Type.String()),
+        since: Nullable(Instant),
+      },
+      closed,
+    ),
+    market: Nullable(
+      Type.Object(
+        { status: Type.Enum(["hosted", "dedicated", "weights"]), note: Type.String(), as_of: Type.String() },
+        closed,
+      ),
+    ),
     context_tokens: Count,
     max_output_tokens: Count,
-    thinking: Type.Object({ supported: Type.Boolean(), default: Type.Boolean(), history: Type.String() }, closed),
+    thinking: Type.Object(
+      {
+        supported: Type.Boolean(),
+        control: Type.Enum([...THINKING_CONTROLS]),
+        default: Type.Boolean(),
+        history: Type.Enum([...THINKING_HISTORIES], { description: "Which past thinking goes back to the model" }),
+      },
+      closed,
+    ),
     tools: Type.Object({ native: Type.Boolean(), parallel: Type.Boolean() }, closed),
     sampling: Type.Object(
       { temperature: Type.Number(), top_p: Type.Number(), presence_penalty: Type.Number() },
@@ -255,12 +305,118 @@ export const Model = Type.Object(
         closed,
       ),
     ),
-    licence: Type.Object({ name: Type.String(), note: Nullable(Type.String()) }, closed),
+    licence: Nullable(Type.Object({ name: Type.String(), note: Nullable(Type.String()) }, closed)),
     languages: Type.Array(Type.String()),
+    benchmarks: Type.Array(
+      Type.Object(
+        {
+          benchmark: Type.String(),
+          score: Type.Number(),
+          mode: Nullable(Type.String()),
+          source: Type.String({ description: "Who published it; scores of different sources do not compare exactly" }),
+        },
+        closed,
+      ),
+      { description: "Published scores. One that is missing was not published where we looked." },
+    ),
+    assumed: Type.Record(Type.String(), Type.String(), {
+      description: "Fields nobody published, which have a cautious working value here",
+    }),
+    endpoint: Nullable(
+      Type.Object(
+        {
+          base_url: Type.String(),
+          dialect: Type.Enum([...MODEL_DIALECTS]),
+          stream: Type.Boolean(),
+          key_hint: Nullable(Type.String({ description: "How the key ends, to recognise it" })),
+          calls_per_minute: Nullable(Count),
+          in_flight: Nullable(Count),
+          created_at: Instant,
+          updated_at: Instant,
+        },
+        closed,
+      ),
+    ),
   },
   closed,
 );
 export type Model = Static<typeof Model>;
+
+const endpointSettings = {
+  upstream_model: Type.String({ minLength: 1, maxLength: 256, description: "The model's name at the endpoint" }),
+  base_url: Type.String({
+    minLength: 1,
+    maxLength: 2_048,
+    description: "https URL of an OpenAI-compatible API, ending before /chat/completions",
+  }),
+  api_key: Type.String({
+    minLength: 1,
+    maxLength: 4_096,
+    pattern: "^[\\x21-\\x7e]+$",
+    description: "Sent as a bearer token; stored encrypted and never shown again",
+  }),
+  dialect: Type.Enum([...MODEL_DIALECTS], { description: "Default: by the host's name, else vllm" }),
+  stream: Type.Boolean({ description: "False for an endpoint that can't stream. Default true" }),
+  context_tokens: Type.Integer({ minimum: 2_048, maximum: 10_000_000 }),
+  max_output_tokens: Type.Integer({ minimum: 1, maximum: 1_000_000 }),
+  thinking: Type.Object(
+    {
+      control: Type.Enum([...THINKING_CONTROLS]),
+      default: Type.Optional(Type.Boolean()),
+      history: Type.Optional(Type.Enum([...THINKING_HISTORIES])),
+      effort: Type.Optional(
+        Type.Object(
+          { on: Type.String({ maxLength: 32 }), off: Nullable(Type.String({ maxLength: 32 })) },
+          { ...closed, description: "Words for reasoning_effort" },
+        ),
+      ),
+    },
+    { ...closed, description: "Default: a model that does not think" },
+  ),
+  tools: Type.Object({ native: Type.Boolean(), parallel: Type.Boolean() }, closed),
+  calls_per_minute: Nullable(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
+  in_flight: Nullable(Type.Integer({ minimum: 1, maximum: 10_000 })),
+} as const;
+
+/** Model names share one form with the catalogue's ids. */
+export const MODEL_NAME_PATTERN = "^[a-z0-9][a-z0-9._-]{0,62}$";
+
+export const NewModelEndpoint = Type.Object(
+  {
+    name: Type.String({ pattern: MODEL_NAME_PATTERN }),
+    upstream_model: endpointSettings.upstream_model,
+    base_url: endpointSettings.base_url,
+    context_tokens: endpointSettings.context_tokens,
+    api_key: Type.Optional(endpointSettings.api_key),
+    dialect: Type.Optional(endpointSettings.dialect),
+    stream: Type.Optional(endpointSettings.stream),
+    max_output_tokens: Type.Optional(endpointSettings.max_output_tokens),
+    thinking: Type.Optional(endpointSettings.thinking),
+    tools: Type.Optional(endpointSettings.tools),
+    calls_per_minute: Type.Optional(endpointSettings.calls_per_minute),
+    in_flight: Type.Optional(endpointSettings.in_flight),
+  },
+  closed,
+);
+export type NewModelEndpoint = Static<typeof NewModelEndpoint>;
+
+export const ModelEndpointChange = Type.Object(
+  {
+    upstream_model: Type.Optional(endpointSettings.upstream_model),
+    base_url: Type.Optional(endpointSettings.base_url),
+    context_tokens: Type.Optional(endpointSettings.context_tokens),
+    api_key: Type.Optional(Nullable(endpointSettings.api_key)),
+    dialect: Type.Optional(endpointSettings.dialect),
+    stream: Type.Optional(endpointSettings.stream),
+    max_output_tokens: Type.Optional(endpointSettings.max_output_tokens),
+    thinking: Type.Optional(endpointSettings.thinking),
+    tools: Type.Optional(endpointSettings.tools),
+    calls_per_minute: Type.Optional(endpointSettings.calls_per_minute),
+    in_flight: Type.Optional(endpointSettings.in_flight),
+  },
+  { ...closed, minProperties: 1 },
+);
+export type ModelEndpointChange = Static<typeof ModelEndpointChange>;
 
 export const QUOTA_UNITS = ["tokens", "runs"] as const;
 export type QuotaUnit = (typeof QUOTA_UNITS)[number];

@@ -28,6 +28,7 @@ export const PROBLEMS = {
   invalid_token: [401, "The token is not valid"],
   token_expired: [401, "The token has expired"],
   insufficient_scope: [403, "The credentials do not allow this call"],
+  read_only: [403, "The resource cannot be changed by a workspace"],
   // State
   name_taken: [409, "The name belongs to something else in this workspace"],
   email_taken: [409, "An account with this address exists"],
@@ -47,6 +48,8 @@ export const PROBLEMS = {
   unsupported_version: [400, "The manifest's apiVersion is not supported"],
   invalid_name: [400, "A name in the manifest is not allowed"],
   duplicate_tool: [400, "Two tools have the same name"],
+  duplicate_model: [400, "A model is named twice"],
+  model_unserved: [400, "No host of this installation serves the model"],
   unknown_model: [400, "The catalogue has no such model"],
   limit_out_of_range: [400, "A limit is outside its range"],
   tool_schema_invalid: [400, "A tool's parameters are not a schema Maru accepts"],

@@ -7,7 +7,7 @@ export type Access = "public" | "user" | Scope;
 
 /** One call of the API: everything the gateway enforces, the OpenAPI document says and the SDK types. */
 export interface RouteContract {
-  readonly method: "GET" | "POST" | "DELETE";
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
   readonly path: string;
   readonly tag: string;
   readonly summary: string;

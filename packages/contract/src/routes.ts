@@ -9,6 +9,7 @@ const Email = Type.String({ format: "email", maxLength: 254 });
 const Password = Text(200, 10);
 const AgentParam = Type.Object({ agent: Type.String({ pattern: NAME_PATTERN }) }, closed);
 const RunParam = Type.Object({ run: Id("run") }, closed);
+const ModelParam = Type.Object({ model: Type.String({ pattern: "^[A-Za-z0-9._-]{1,128}$" }) }, closed);
 const ThreadParam = Type.Object({ thread: Id("thread") }, closed);
 const page = Type.Object({ ...PageQuery }, closed);
 const YAML = ["application/yaml", "application/x-yaml", "text/yaml"] as const;
@@ -362,7 +363,7 @@ export const routes = {
     method: "GET",
     path: "/v1/models",
     tag: "models",
-    summary: "The model catalogue",
+    summary: "The models agents may run on: the catalogue's, and the workspace's own endpoints",
     access: "agents:read",
     replies: { 200: Type.Object({ data: Type.Array(o.Model) }, closed) },
   },
@@ -372,8 +373,41 @@ export const routes = {
     tag: "models",
     summary: "One model of the catalogue",
     access: "agents:read",
-    params: Type.Object({ model: Type.String({ pattern: "^[A-Za-z0-9._-]{1,128}$" }) }, closed),
+    params: ModelParam,
     replies: { 200: o.Model },
+  },
+  createModel: {
+    method: "POST",
+    path: "/v1/models",
+    tag: "models",
+    summary: "Add an OpenAI-compatible endpoint of one's own as a model of this workspace",
+    access: "agents:write",
+    body: o.NewModelEndpoint,
+    replies: { 201: o.Model },
+    problems: ["name_taken", "url_not_allowed", "limit_out_of_range"],
+  },
+  updateModel: {
+    method: "PATCH",
+    path: "/v1/models/{model}",
+    tag: "models",
+    summary: "Change one's own endpoint, or its key",
+    access: "agents:write",
+    params: ModelParam,
+    headers: Type.Object({ "if-match": Type.Optional(Type.String({ maxLength: 200 })) }),
+    body: o.ModelEndpointChange,
+    replies: { 200: o.Model },
+    problems: ["read_only", "url_not_allowed", "limit_out_of_range", "precondition_failed"],
+  },
+  deleteModel: {
+    method: "DELETE",
+    path: "/v1/models/{model}",
+    tag: "models",
+    summary: "Remove one's own endpoint; deployments that use it become degraded",
+    access: "agents:write",
+    params: ModelParam,
+    headers: Type.Object({ "if-match": Type.Optional(Type.String({ maxLength: 200 })) }),
+    replies: { 204: null },
+    problems: ["read_only", "precondition_failed"],
   },
   getQuota: {
     method: "GET",

@@ -4,5 +4,6 @@ export { decodeCursor, encodeCursor } from "./cursor.ts";
 export { trimHistory } from "./history.ts";
 export { type NormaliseDeps, normaliseManifest } from "./manifest/normalise.ts";
 export { type ParsedManifest, type Place, parseManifestDocument } from "./manifest/parse.ts";
+export { createSealer, deriveKey, ENDPOINT_KEYS, type Sealer } from "./sealing.ts";
 export { storableText } from "./text.ts";
 export { daysLeft, type QuotaPolicy, type QuotaSpan, windowAt } from "./window.ts";

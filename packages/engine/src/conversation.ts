@@ -1,29 +1,64 @@
-import type { Message, ToolCall } from "@maru/contract";
+import type { Message } from "@maru/contract";
 import { trimHistory } from "@maru/domain";
 import type { Claim, StoredStep } from "@maru/store";
+import { isStrayText, NUDGE, SUBMIT_TOOL } from "./submit.ts";
+
+/** Roles, separators and end marks of one message. */
+const MESSAGE_TOKENS = 8;
+/** Of a tool result that is too long for the context, this much stays. */
+const KEPT_CHARACTERS = 400;
 
 /**
  * The run's conversation rebuilt from its journal: what any worker sees after a crash is what the first one saw. Results
  * follow in the order of the calls, not of completion: K-EXAONE's template carries no call id, so the model pairs
  * results with calls by position. Steps that failed are not part of it: their successor replaced them.
+ *
+ * It is made to fit `limitTokens`: the thread's oldest exchanges go first, whole, so that no result loses its call; then
+ * the oldest tool results of this run are cut down to their beginnings.
  */
 export function conversation(
   claim: Claim,
   steps: readonly StoredStep[],
   estimate: (text: string) => number,
+  limitTokens = Number.POSITIVE_INFINITY,
 ): Message[] {
-  const history = trimHistory(
-    claim.threadMessages,
-    claim.spec.memory.thread.maxTokens,
-    (message) => estimate(message.content) + 8,
-  );
-  return [{ role: "system", content: claim.spec.instructions }, ...history, ...exchange(claim.input, steps)];
+  const tokens = (message: Message): number =>
+    estimate(message.content) +
+    MESSAGE_TOKENS +
+    (message.role === "assistant"
+      ? estimate(message.reasoning ?? "") +
+        (message.toolCalls ?? []).reduce((sum, call) => sum + estimate(call.arguments) + MESSAGE_TOKENS, 0)
+      : 0);
+  const total = (messages: readonly Message[]) => messages.reduce((sum, message) => sum + tokens(message), 0);
+
+  const system: Message = { role: "system", content: claim.spec.instructions };
+  const current = shortened(exchange(claim.input, steps), limitTokens - tokens(system), tokens);
+  const room = limitTokens - tokens(system) - total(current);
+  const history = trimHistory(claim.threadMessages, Math.min(claim.spec.memory.thread.maxTokens, room), tokens);
+  // The newest exchange stays even where the thread's own limit is too small for it, but not where the context is.
+  return [system, ...(total(history) > room ? [] : history), ...current];
+}
+
+/** Cuts the oldest tool results down until the messages fit, as far as that goes. */
+function shortened(messages: readonly Message[], limit: number, tokens: (message: Message) => number): Message[] {
+  let excess = messages.reduce((sum, message) => sum + tokens(message), 0) - limit;
+  return messages.map((message) => {
+    if (excess <= 0 || message.role !== "tool" || message.content.length <= KEPT_CHARACTERS * 2) return message;
+    const start = message.content.slice(0, KEPT_CHARACTERS).toWellFormed();
+    const cut = {
+      ...message,
+      content: `${start}\n[${message.content.length - KEPT_CHARACTERS} more characters left out to fit the model's context]`,
+    };
+    excess -= tokens(message) - tokens(cut);
+    return cut;
+  });
 }
 
 /** What this run alone adds: the user's input and every finished step. */
 export function exchange(input: string, steps: readonly StoredStep[]): Message[] {
   const messages: Message[] = [{ role: "user", content: input }];
-  for (const step of [...steps].sort((a, b) => a.seq - b.seq)) {
+  const ordered = [...steps].sort((a, b) => a.seq - b.seq);
+  for (const [index, step] of ordered.entries()) {
     if (step.kind === "model" && step.state === "done" && step.output !== null) {
       const { text, reasoning, toolCalls } = step.output;
       messages.push({
@@ -32,6 +67,8 @@ export function exchange(input: string, steps: readonly StoredStep[]): Message[]
         ...(reasoning === "" ? {} : { reasoning }),
         ...(toolCalls.length === 0 ? {} : { toolCalls }),
       });
+      // Words in place of the call that was asked for: the run goes on only where something was asked for.
+      if (isStrayText(step) && index < ordered.length - 1) messages.push({ role: "user", content: NUDGE });
     }
     if (step.kind === "tool" && step.output !== null) {
       messages.push({ role: "tool", toolCallId: step.input.id, name: step.name, content: step.output.output });
@@ -40,54 +77,21 @@ export function exchange(input: string, steps: readonly StoredStep[]): Message[]
   return messages;
 }
 
-/** As a thread keeps it: without thinking, which the next user turn must not see (interleaved thinking). */
-export function threadMessages(input: string, steps: readonly StoredStep[]): Message[] {
-  return exchange(input, steps).map((message) =>
-    message.role === "assistant"
-      ? {
-          role: "assistant",
-          content: message.content,
-          ...(message.toolCalls === undefined ? {} : { toolCalls: message.toolCalls }),
-        }
-      : message,
-  );
-}
-
 /**
- * The name of a call the model keeps repeating: asked for again after it already ran `times` times in a row with the same
- * arguments and the same result, so one more run of it can't tell anything new. Null when there is none.
+ * As a thread keeps it: without thinking, which the next user turn must not see (interleaved thinking), and without the
+ * business of handing a structured answer in, whose outcome stands at the end as the answer.
  */
-export function repeatedCall(calls: readonly ToolCall[], steps: readonly StoredStep[], times: number): string | null {
-  const done = steps.filter((step) => step.kind === "tool" && step.output !== null);
-  for (const call of calls) {
-    const key = callKey(call);
-    let repeats = 0;
-    let result: string | undefined;
-    for (const step of done.toReversed()) {
-      if (step.kind !== "tool" || step.name !== call.name) break;
-      if (callKey(step.input) !== key || (result !== undefined && step.output?.output !== result)) break;
-      result = step.output?.output;
-      repeats++;
-    }
-    if (repeats >= times) return call.name;
-  }
-  return null;
-}
-
-function callKey({ name, arguments: text }: ToolCall): string {
-  try {
-    return `${name} ${JSON.stringify(sortKeys(JSON.parse(text === "" ? "{}" : text)))}`;
-  } catch {
-    return `${name} ${text}`;
-  }
-}
-
-function sortKeys(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sortKeys);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, item]) => [key, sortKeys(item)]),
+export function threadMessages(input: string, steps: readonly StoredStep[], structured: boolean): Message[] {
+  const messages = exchange(input, steps).map((message): Message => {
+    if (message.role !== "assistant") return message;
+    const toolCalls = message.toolCalls?.filter(({ name }) => name !== SUBMIT_TOOL) ?? [];
+    return { role: "assistant", content: message.content, ...(toolCalls.length === 0 ? {} : { toolCalls }) };
+  });
+  if (!structured) return messages;
+  return messages.filter(
+    (message, index) =>
+      index === 0 ||
+      (message.role === "assistant" && message.toolCalls !== undefined) ||
+      (message.role === "tool" && message.name !== SUBMIT_TOOL),
   );
 }

@@ -1,3 +1,12 @@
-export type { ClockPort, EnginePorts, JournalPort, LivePort, ModelPort, ToolsPort } from "./ports.ts";
+export type {
+  ClockPort,
+  EnginePorts,
+  JournalPort,
+  LivePort,
+  ModelFailure,
+  ModelPort,
+  ModelRoute,
+  ToolsPort,
+} from "./ports.ts";
 export { Stop, type StopKind } from "./ports.ts";
 export { executeRun, type RunOutcome } from "./run.ts";

@@ -1,26 +1,57 @@
-import type { CatalogueModel, ModelAnswer, ModelDelta, ModelRequest, TokenUsage, ToolSpec } from "@maru/contract";
+import type {
+  CatalogueModel,
+  JsonSchema,
+  ModelAnswer,
+  ModelDelta,
+  ModelRequest,
+  TokenUsage,
+  ToolSpec,
+} from "@maru/contract";
 import type { AnswerClass } from "@maru/model";
 import type { Claim, JournalWrite, StoredEvent, WriteResult } from "@maru/store";
 import type { ToolSet } from "@maru/tools";
 
-export interface ModelPort {
-  find(id: string): CatalogueModel | undefined;
+/** A model a run may use, and the way to it. */
+export interface ModelRoute {
+  readonly model: CatalogueModel;
   complete(
     request: ModelRequest,
-    options: { signal: AbortSignal; onDelta: (delta: ModelDelta) => void },
+    options: {
+      readonly signal: AbortSignal;
+      readonly onDelta: (delta: ModelDelta) => void;
+      /** Hears what attempts used that gave neither the answer nor the error. */
+      readonly onAbandoned: (usage: TokenUsage) => void;
+      /** Another route is left: fail soon rather than wait long. */
+      readonly impatient: boolean;
+    },
   ): Promise<ModelAnswer>;
+}
+
+export interface ModelPort {
+  /** The routes to models by name, in the order of the names; null for one that is not there. */
+  resolve(workspaceId: string, names: readonly string[]): Promise<readonly (ModelRoute | null)[]>;
   classify(answer: ModelAnswer, asked: { thinking: boolean }): AnswerClass;
   /** Tokens the request's prompt will probably take; an upper-ish estimate. */
   estimateRequest(request: ModelRequest): number;
-  estimateText(text: string): number;
+  estimateText(model: CatalogueModel | null, text: string): number;
+  /** The host said that this request is longer than its context. */
+  overflowed(request: ModelRequest): void;
   /** Micro-dollars by the catalogue's price at that instant. */
   price(model: CatalogueModel, usage: TokenUsage, at: Date): number;
-  /** Code and message of a failed call, for the run's `error`. */
-  describeError(error: unknown): { code: string; message: string };
+  /** What a failed call is called in a run's `error`, and what it used all the same. */
+  describeError(error: unknown): ModelFailure;
+}
+
+export interface ModelFailure {
+  readonly code: string;
+  readonly message: string;
+  readonly usage?: TokenUsage;
 }
 
 export interface ToolsPort {
   prepare(tools: readonly ToolSpec[]): ToolSet;
+  /** What is wrong with a value by a schema, in words the model can act on; null when nothing is. */
+  checker(schema: JsonSchema): (value: unknown) => string | null;
   parseArguments(text: string): { ok: true; value: Record<string, unknown> } | { ok: false; message: string };
 }
 

@@ -1,10 +1,37 @@
-import type { AgentSpec, CatalogueModel, ModelAnswer, ModelRequest, ToolCall } from "@maru/contract";
+import type {
+  AgentSpec,
+  CatalogueModel,
+  Message,
+  ModelAnswer,
+  ModelRequest,
+  TokenUsage,
+  ToolCall,
+} from "@maru/contract";
+import { classifyAnswer } from "@maru/model";
 import type { Claim, JournalWrite, StoredStep } from "@maru/store";
-import type { PreparedTool, ToolSet } from "@maru/tools";
+import { type PreparedTool, parseArguments, type ToolSet } from "@maru/tools";
 import { describe, expect, test } from "vitest";
-import { type EnginePorts, executeRun, Stop } from "./index.ts";
+import { type EnginePorts, executeRun, type ModelRoute, Stop } from "./index.ts";
 
-const catalogue = { id: "m", upstreamModel: "up/m", tools: { native: true, parallel: true } } as CatalogueModel;
+class HostError extends Error {
+  readonly code: string;
+  readonly usage: TokenUsage | undefined;
+  constructor(code: string, usage?: TokenUsage) {
+    super(code);
+    this.code = code;
+    this.usage = usage;
+  }
+}
+
+const named = (id: string): CatalogueModel =>
+  ({
+    id,
+    upstreamModel: `up/${id}`,
+    tools: { native: true, parallel: true },
+    contextTokens: 10_000,
+    maxOutputTokens: { default: 100, max: 400 },
+    sampling: { temperature: 0.7, topP: 0.8, presencePenalty: 0 },
+  }) as CatalogueModel;
 const spec = (limits: Partial<AgentSpec["limits"]> = {}): AgentSpec => ({
   name: "a",
   labels: {},
@@ -54,6 +81,10 @@ function world(
   answers: (ModelAnswer | Error)[],
   options: {
     claim?: Partial<Claim>;
+    /** Answers of the fallback named n; without one there is no such model. */
+    fallback?: (ModelAnswer | Error)[];
+    /** What is heard live before each answer. */
+    heard?: string;
     tools?: Record<string, (n: number) => Promise<string>>;
     effect?: PreparedTool["effect"];
     lostAfter?: number;
@@ -61,6 +92,8 @@ function world(
 ) {
   const writes: JournalWrite[] = [];
   const requests: ModelRequest[] = [];
+  const patience: boolean[] = [];
+  const overflows: number[] = [];
   const called: string[] = [];
   let running = 0;
   let widest = 0;
@@ -81,26 +114,43 @@ function world(
       },
     ]),
   );
+  const route = (model: CatalogueModel, replies: (ModelAnswer | Error)[]): ModelRoute => ({
+    model,
+    complete: async (request, { onDelta, impatient }) => {
+      requests.push(request);
+      patience.push(!impatient);
+      if (options.heard !== undefined) onDelta({ kind: "text", text: options.heard });
+      const answer = replies.shift();
+      if (answer === undefined) throw new Error("no more answers");
+      if (answer instanceof Error) throw answer;
+      return answer;
+    },
+  });
   const set: ToolSet = { declarations: [], names: [...prepared.keys()], get: (name) => prepared.get(name) };
   const ports: EnginePorts = {
     model: {
-      find: () => catalogue,
-      complete: async (request) => {
-        requests.push(request);
-        const answer = answers.shift();
-        if (answer === undefined) throw new Error("no more answers");
-        if (answer instanceof Error) throw answer;
-        return answer;
-      },
-      classify: (answer) => (answer.toolCalls.length > 0 ? "tools" : answer.text === "" ? "empty" : "final"),
-      estimateRequest: () => 20,
-      estimateText: (text) => text.length,
+      resolve: async (_workspace, names) =>
+        names.map((name) =>
+          name === "m"
+            ? route(named("m"), answers)
+            : name === "n" && options.fallback !== undefined
+              ? route(named("n"), options.fallback)
+              : null,
+        ),
+      classify: classifyAnswer,
+      estimateRequest: (request) => request.messages.reduce((sum, { content }) => sum + content.length, 0),
+      estimateText: (_model, text) => text.length,
+      overflowed: () => overflows.push(1),
       price: () => 1,
-      describeError: (error) => ({ code: "model_failed", message: String(error) }),
+      describeError: (error) =>
+        error instanceof HostError
+          ? { code: error.code, message: error.code, ...(error.usage === undefined ? {} : { usage: error.usage }) }
+          : { code: "model_failed", message: String(error) },
     },
     tools: {
       prepare: () => set,
-      parseArguments: (text) => ({ ok: true, value: JSON.parse(text) as Record<string, unknown> }),
+      checker: () => (value) => ((value as { ok?: unknown }).ok === true ? null : "ok must be true"),
+      parseArguments,
     },
     journal: {
       write: async (_claim, entry) => {
@@ -133,7 +183,7 @@ function world(
     ...options.claim,
   };
   const run = (signal = new AbortController().signal) => executeRun(claim, ports, signal);
-  return { run, writes, requests, called, widest: () => widest, end: () => writes.at(-1)?.end };
+  return { run, writes, requests, patience, overflows, called, widest: () => widest, end: () => writes.at(-1)?.end };
 }
 
 describe("the loop", () => {
@@ -187,13 +237,194 @@ describe("the loop", () => {
     expect(once.end()).toMatchObject({ status: "completed", output: "now" });
     const twice = world([says(""), says("")]);
     await twice.run();
-    expect(twice.end()).toMatchObject({ status: "failed", error: { code: "empty" } });
+    expect(twice.end()).toMatchObject({ status: "failed", error: { code: "empty_answer" } });
   });
 
   test("text that cannot be stored is made storable before it is written", async () => {
     const it = world([says("a\0b\ud800")]);
     await it.run();
     expect(it.end()?.output).toBe("ab\ufffd");
+  });
+});
+
+describe("answers that are not whole", () => {
+  const cutCall = (): ModelAnswer => ({
+    ...says(""),
+    toolCalls: [{ id: "c", name: "a", arguments: '{"n":' }],
+    finishReason: "length",
+  });
+  const allThinking = (): ModelAnswer => ({ ...says(""), reasoning: "hm", finishReason: "length" });
+
+  test("a call that was cut off is never run: asked once more with twice the room, then incomplete", async () => {
+    const once = world([cutCall(), says("done")], { tools: { a: async () => "1" } });
+    await once.run();
+    expect(once.called).toEqual([]);
+    expect(once.requests.map(({ maxOutputTokens }) => maxOutputTokens)).toEqual([100, 200]);
+    expect(once.writes[0]?.done[0]).toMatchObject({ state: "error", output: { error: { code: "truncated_call" } } });
+    expect(once.end()).toMatchObject({ status: "completed", output: "done" });
+    const twice = world([cutCall(), cutCall()], { tools: { a: async () => "1" } });
+    await twice.run();
+    expect(twice.called).toEqual([]);
+    expect(twice.end()).toMatchObject({ status: "incomplete", reason: "output_truncated" });
+  });
+
+  test("an answer that was all thinking is asked for once more without thinking", async () => {
+    const it = world([allThinking(), says("done")], {
+      claim: { spec: { ...spec(), model: { ...spec().model, thinking: true } } },
+    });
+    await it.run();
+    expect(it.requests.map(({ thinking, maxOutputTokens }) => [thinking, maxOutputTokens])).toEqual([
+      [true, 100],
+      [false, 200],
+    ]);
+    expect(it.end()).toMatchObject({ status: "completed", output: "done" });
+  });
+
+  test("text that was cut off ends the run incomplete, with the text", async () => {
+    const it = world([{ ...says("half"), finishReason: "length" }]);
+    await it.run();
+    expect(it.end()).toMatchObject({ status: "incomplete", reason: "output_truncated", output: "half" });
+  });
+
+  test("every answer is charged, the useless ones too", async () => {
+    const it = world([says(""), says("now")]);
+    await it.run();
+    expect(it.writes.map((entry) => entry.usage?.inputTokens)).toEqual([10, 10]);
+  });
+});
+
+describe("routing", () => {
+  const withFallback = (): Partial<Claim> => ({
+    spec: { ...spec(), model: { ...spec().model, fallbacks: ["n"] } },
+  });
+
+  test.each([
+    "model_not_found",
+    "model_unauthorized",
+    "upstream_rate_limited",
+    "upstream_unavailable",
+    "stream_interrupted",
+    "model_timeout",
+  ])("%s of the first is answered by the fallback, and the step says so", async (code) => {
+    const it = world([new HostError(code)], { claim: withFallback(), fallback: [says("from n")] });
+    await it.run();
+    expect(it.patience).toEqual([false, true]);
+    expect(it.end()).toMatchObject({ status: "completed", output: "from n" });
+    expect(it.writes[0]?.done[0]?.output).toMatchObject({ answeredBy: "n", tried: [{ model: "m", code }] });
+    expect(it.requests[1]).toMatchObject({ model: { id: "n" }, temperature: 0.7 });
+  });
+
+  test.each(["model_bad_request", "content_filtered", "model_failed"])(
+    "%s is the request's own fault: no fallback is asked",
+    async (code) => {
+      const it = world([new HostError(code)], { claim: withFallback(), fallback: [says("never")] });
+      await it.run();
+      expect(it.requests).toHaveLength(1);
+      expect(it.end()).toMatchObject({ status: "failed", error: { code } });
+    },
+  );
+
+  test("a model that is not there is passed over; when none is left, the run fails by name", async () => {
+    const there = world([says("m")], { claim: withFallback() });
+    await there.run();
+    expect(there.end()).toMatchObject({ status: "completed", output: "m" });
+    const gone = world([new HostError("upstream_unavailable")], { claim: withFallback() });
+    await gone.run();
+    expect(gone.end()).toMatchObject({ status: "failed", error: { code: "model_not_found" } });
+  });
+
+  test("what attempts used for nothing is charged with the step", async () => {
+    const it = world([new HostError("stream_interrupted", usage)], { claim: withFallback(), fallback: [says("n")] });
+    await it.run();
+    expect(it.writes[0]?.usage).toMatchObject({ inputTokens: 20, outputTokens: 10 });
+  });
+
+  test("a stream that broke after text was seen keeps it in its own step; one new step follows, once", async () => {
+    const it = world([new HostError("stream_interrupted"), says("whole")], { heard: "ha" });
+    await it.run();
+    expect(it.writes[0]?.done[0]).toMatchObject({ state: "error", output: { text: "ha" } });
+    expect(it.end()).toMatchObject({ status: "completed", output: "whole" });
+    const twice = world([new HostError("stream_interrupted"), new HostError("stream_interrupted")], { heard: "ha" });
+    await twice.run();
+    expect(twice.end()).toMatchObject({ status: "failed", error: { code: "stream_interrupted" } });
+  });
+});
+
+describe("context", () => {
+  const exchanges = Array.from({ length: 4 }, (_, index): Message[] => [
+    { role: "user", content: `question ${index} ${"x".repeat(90)}` },
+    { role: "assistant", content: "", toolCalls: [{ id: "c", name: "a", arguments: "{}" }] },
+    { role: "tool", toolCallId: "c", name: "a", content: "y".repeat(100) },
+    { role: "assistant", content: `answer ${index}` },
+  ]).flat();
+  const orphans = (messages: readonly Message[]) =>
+    messages.filter(
+      (message, index) =>
+        message.role === "tool" && !(messages[index - 1]?.role === "assistant" || messages[index - 1]?.role === "tool"),
+    );
+
+  test("a prompt the host calls too long is shortened once, by whole exchanges, and asked again", async () => {
+    const it = world([new HostError("context_overflow"), says("done")], { claim: { threadMessages: exchanges } });
+    await it.run();
+    const [first, second] = it.requests.map(({ messages }) => messages);
+    expect(it.overflows).toEqual([1]);
+    expect(second?.length).toBeLessThan(first?.length ?? 0);
+    expect(second?.[1]?.role).toBe("user");
+    expect(orphans(second ?? [])).toEqual([]);
+    expect(it.end()).toMatchObject({ status: "completed" });
+    expect(it.writes[0]?.done[0]?.output).toMatchObject({ tried: [{ code: "context_overflow" }] });
+  });
+
+  test("a second overflow fails the run by its name", async () => {
+    const it = world([new HostError("context_overflow"), new HostError("context_overflow")]);
+    await it.run();
+    expect(it.requests).toHaveLength(2);
+    expect(it.end()).toMatchObject({ status: "failed", error: { code: "context_overflow" } });
+  });
+});
+
+describe("structured answers", () => {
+  const structured = (): Partial<Claim> => ({ spec: { ...spec(), output: { schema: { type: "object" } } } });
+  const submits = (text: string): ModelAnswer => ({
+    ...calls("submit_result"),
+    toolCalls: [{ id: "s", name: "submit_result", arguments: text }],
+  });
+
+  test("what is handed in by the tool is the output, as canonical JSON", async () => {
+    const it = world([submits('{ "z": 1, "ok": true }')], { claim: structured() });
+    await it.run();
+    expect(it.requests[0]?.tools.map(({ name }) => name)).toEqual(["submit_result"]);
+    expect(it.end()).toMatchObject({ status: "completed", output: '{"ok":true,"z":1}' });
+  });
+
+  test("a wrong one is put right once, with the validator's message before the model", async () => {
+    const it = world([submits('{"ok":false}'), submits('{"ok":true}')], { claim: structured() });
+    await it.run();
+    expect(it.requests[1]?.messages.at(-1)).toMatchObject({
+      role: "tool",
+      content: expect.stringContaining("ok must"),
+    });
+    expect(it.end()).toMatchObject({ status: "completed", output: '{"ok":true}' });
+  });
+
+  test("a second wrong one is output_invalid", async () => {
+    const it = world([submits('{"ok":false}'), submits("{not json")], { claim: structured() });
+    await it.run();
+    expect(it.requests).toHaveLength(2);
+    expect(it.end()).toMatchObject({ status: "failed", error: { code: "output_invalid" } });
+  });
+
+  test("an answer in words is asked for as a call, by name; words that are the JSON itself count", async () => {
+    const words = world([says("It is ok."), submits('{"ok":true}')], { claim: structured() });
+    await words.run();
+    expect(words.requests[1]).toMatchObject({ toolChoice: { named: "submit_result" } });
+    expect(words.end()).toMatchObject({ status: "completed", output: '{"ok":true}' });
+    const json = world([says('```json\n{"ok": true}\n```')], { claim: structured() });
+    await json.run();
+    expect(json.end()).toMatchObject({ status: "completed", output: '{"ok":true}' });
+    const stubborn = world([says("words"), says("more words")], { claim: structured() });
+    await stubborn.run();
+    expect(stubborn.end()).toMatchObject({ status: "failed", error: { code: "output_invalid" } });
   });
 });
 

@@ -76,9 +76,10 @@ function statusOf(error: unknown): number {
   return /bad.?request|invalid|context_length/i.test(kind) || "detail" in error ? 400 : 500;
 }
 
-/** Code and message for the run's `error`: nothing of keys, hosts or stacks. */
-export function describeModelError(error: unknown): { code: string; message: string } {
-  if (error instanceof ModelError) return { code: error.code, message: error.message };
+/** Code and message for the run's `error`: nothing of keys, hosts or stacks; and what the failed call used all the same. */
+export function describeModelError(error: unknown): { code: string; message: string; usage?: TokenUsage } {
+  if (error instanceof ModelError)
+    return { code: error.code, message: error.message, ...(error.usage === undefined ? {} : { usage: error.usage }) };
   return { code: "model_failed", message: "The model call failed." };
 }
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { standingClock } from "../test/kit.ts";
-import { cellRate, createLocalSlots, createPacer, type UpstreamLimits, type UpstreamSlots } from "./pace.ts";
+import { createLocalSlots, createPacer, slotTerms, type UpstreamLimits, type UpstreamSlots } from "./pace.ts";
 
 const never = new AbortController().signal;
 const lease = (id: string) => ({ id, ms: 60_000 });
@@ -34,10 +34,11 @@ describe("slots", () => {
           const granted: number[] = [];
           for (const gap of gaps) {
             clock.advance(gap);
-            const { waitMs } = await slots.take("k", { callsPerMinute, inFlight: null }, lease("a"));
+            const { waitMs } = await slots.take("k", slotTerms({ callsPerMinute, inFlight: null }), lease("a"));
             if (waitMs === 0) granted.push(clock.now());
           }
-          const burst = cellRate(callsPerMinute).toleranceMs / cellRate(callsPerMinute).everyMs + 1;
+          const { everyMs, toleranceMs } = slotTerms({ callsPerMinute, inFlight: null });
+          const burst = toleranceMs / (everyMs ?? 1) + 1;
           for (const from of granted) {
             const inMinute = granted.filter((at) => at >= from && at < from + 60_000).length;
             expect(inMinute).toBeLessThanOrEqual(callsPerMinute + burst);
@@ -52,28 +53,28 @@ describe("slots", () => {
     const slots = createLocalSlots(clock);
     const limits = { callsPerMinute: 7, inFlight: null };
     for (let call = 0; call < 50; call++) {
-      const { waitMs } = await slots.take("k", limits, lease("a"));
+      const { waitMs } = await slots.take("k", slotTerms(limits), lease("a"));
       clock.advance(waitMs);
-      if (waitMs > 0) expect(await slots.take("k", limits, lease("a"))).toEqual({ waitMs: 0 });
+      if (waitMs > 0) expect(await slots.take("k", slotTerms(limits), lease("a"))).toEqual({ waitMs: 0 });
     }
   });
 
   test("keys have nothing to do with each other", async () => {
     const slots = createLocalSlots(standingClock(0));
     const limits = { callsPerMinute: 1, inFlight: 1 };
-    expect((await slots.take("a", limits, lease("1"))).waitMs).toBe(0);
-    expect((await slots.take("a", limits, lease("2"))).waitMs).toBeGreaterThan(0);
-    expect((await slots.take("b", limits, lease("3"))).waitMs).toBe(0);
+    expect((await slots.take("a", slotTerms(limits), lease("1"))).waitMs).toBe(0);
+    expect((await slots.take("a", slotTerms(limits), lease("2"))).waitMs).toBeGreaterThan(0);
+    expect((await slots.take("b", slotTerms(limits), lease("3"))).waitMs).toBe(0);
   });
 
   test("a slot of a process that died is free when its lease is over", async () => {
     const clock = standingClock(0);
     const slots = createLocalSlots(clock);
     const limits = { callsPerMinute: null, inFlight: 1 };
-    expect((await slots.take("k", limits, lease("dead"))).waitMs).toBe(0);
-    expect((await slots.take("k", limits, lease("next"))).waitMs).toBeGreaterThan(0);
+    expect((await slots.take("k", slotTerms(limits), lease("dead"))).waitMs).toBe(0);
+    expect((await slots.take("k", slotTerms(limits), lease("next"))).waitMs).toBeGreaterThan(0);
     clock.advance(60_000);
-    expect((await slots.take("k", limits, lease("next"))).waitMs).toBe(0);
+    expect((await slots.take("k", slotTerms(limits), lease("next"))).waitMs).toBe(0);
   });
 });
 

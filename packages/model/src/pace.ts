@@ -9,6 +9,15 @@ export interface UpstreamLimits {
   readonly inFlight: number | null;
 }
 
+/** Limits as the generic cell rate algorithm (ITU-T I.371) counts them. */
+export interface SlotTerms {
+  /** Even distance of calls in ms; null = no limit. */
+  readonly everyMs: number | null;
+  /** How far ahead of the even pace calls may run. */
+  readonly toleranceMs: number;
+  readonly inFlight: number | null;
+}
+
 /**
  * The slots of upstream keys. One installation has one set of them for each key, whatever number of processes call with
  * it: hosts count by key and team, over all models.
@@ -18,11 +27,7 @@ export interface UpstreamSlots {
    * Takes a slot. `waitMs` 0: it is ours until `give`, at most for `leaseMs`. Else nothing was taken, and that is how long
    * it takes at least until there is one.
    */
-  take(
-    key: string,
-    limits: UpstreamLimits,
-    lease: { readonly id: string; readonly ms: number },
-  ): Promise<{ waitMs: number }>;
+  take(key: string, terms: SlotTerms, lease: { readonly id: string; readonly ms: number }): Promise<{ waitMs: number }>;
   give(key: string, leaseId: string): Promise<void>;
   /** The host asked for a pause: nobody gets a slot for that long. */
   pause(key: string, ms: number): Promise<void>;
@@ -34,10 +39,7 @@ const LEASE_MS = 900_000;
 /** How long a waiting process goes at most without looking again: another may have given a slot back. */
 const LOOK_MS = 1_000;
 
-/**
- * Slots of this process alone. Calls are spread by the generic cell rate algorithm (ITU-T I.371): a tenth of a minute's
- * calls may come at once, then one every 60 s / limit.
- */
+/** Slots of this process alone. */
 export function createLocalSlots(clock: Pick<ModelClock, "now">): UpstreamSlots {
   const states = new Map<string, { due: number; pausedUntil: number; leases: Map<string, number> }>();
   const stateOf = (key: string) => {
@@ -49,7 +51,7 @@ export function createLocalSlots(clock: Pick<ModelClock, "now">): UpstreamSlots 
     return state;
   };
   return {
-    async take(key, { callsPerMinute, inFlight }, lease) {
+    async take(key, { everyMs, toleranceMs, inFlight }, lease) {
       const state = stateOf(key);
       const now = clock.now();
       if (state.pausedUntil > now) return { waitMs: state.pausedUntil - now };
@@ -57,8 +59,7 @@ export function createLocalSlots(clock: Pick<ModelClock, "now">): UpstreamSlots 
         for (const [id, until] of state.leases) if (until <= now) state.leases.delete(id);
         if (state.leases.size >= inFlight) return { waitMs: LOOK_MS };
       }
-      if (callsPerMinute !== null) {
-        const { everyMs, toleranceMs } = cellRate(callsPerMinute);
+      if (everyMs !== null) {
         const due = Math.max(state.due, now);
         if (due - now > toleranceMs) return { waitMs: due - now - toleranceMs };
         state.due = due + everyMs;
@@ -76,10 +77,11 @@ export function createLocalSlots(clock: Pick<ModelClock, "now">): UpstreamSlots 
   };
 }
 
-/** The generic cell rate algorithm's two numbers: the even distance of calls, and how far ahead of it they may run. */
-export function cellRate(callsPerMinute: number): { readonly everyMs: number; readonly toleranceMs: number } {
+/** A tenth of a minute's calls may come at once, then one every 60 s / limit. */
+export function slotTerms({ callsPerMinute, inFlight }: UpstreamLimits): SlotTerms {
+  if (callsPerMinute === null) return { everyMs: null, toleranceMs: 0, inFlight };
   const everyMs = MINUTE_MS / callsPerMinute;
-  return { everyMs, toleranceMs: everyMs * (Math.max(1, Math.floor(callsPerMinute / 10)) - 1) };
+  return { everyMs, toleranceMs: everyMs * (Math.max(1, Math.floor(callsPerMinute / 10)) - 1), inFlight };
 }
 
 export interface Pacer {
@@ -103,6 +105,7 @@ export function createPacer(deps: {
 }): Pacer {
   const { slots, key, limits, clock, random } = deps;
   const own = createLocalSlots(clock);
+  const terms = slotTerms(limits);
   const limited = limits.callsPerMinute !== null || limits.inFlight !== null;
   let last: Promise<unknown> = Promise.resolve();
   let pausedUntil = 0;
@@ -117,10 +120,10 @@ export function createPacer(deps: {
         const lease = { id: randomUUID(), ms: LEASE_MS };
         let from = slots;
         try {
-          waitMs = (await from.take(key, limits, lease)).waitMs;
+          waitMs = (await from.take(key, terms, lease)).waitMs;
         } catch {
           from = own;
-          waitMs = (await from.take(key, limits, lease)).waitMs;
+          waitMs = (await from.take(key, terms, lease)).waitMs;
         }
         if (waitMs === 0) return () => void from.give(key, lease.id).catch(() => {});
         // Another process may give a slot back sooner; and not all are to look at the same instant.

@@ -1,3 +1,4 @@
 export { prepareQueue, type QueueBackend } from "./backend.ts";
 export { createLiveBus, type LiveBus, type LiveMessage } from "./live.ts";
+export { createRedisSlots, type RedisSlots } from "./slots.ts";
 export { createWakeUps, receiveWakeUps, type WakeUp, type WakeUps } from "./wakeups.ts";

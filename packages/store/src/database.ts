@@ -30,6 +30,7 @@ export type WorkspaceClient = Pick<
   | "usageRecord"
   | "workspace"
   | "idempotencyRecord"
+  | "modelEndpoint"
 >;
 
 export interface DatabaseOptions {

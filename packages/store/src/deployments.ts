@@ -10,6 +10,9 @@ import {
 } from "@maru/contract";
 import { asProblem, type Database, instant, only } from "./database.ts";
 
+/** A deployment as the database knows it; whether its models can be had is another question. */
+export type StoredDeployment = Omit<Deployment, "simulated" | "health">;
+
 export interface DeployRequest {
   readonly spec: AgentSpec;
   readonly digest: string;
@@ -60,7 +63,7 @@ export function createDeployments(db: Database) {
       }
     },
 
-    async list(workspaceId: string, limit: number, before: string | null): Promise<Omit<Deployment, "simulated">[]> {
+    async list(workspaceId: string, limit: number, before: string | null): Promise<StoredDeployment[]> {
       const { workspace, client } = scope(workspaceId);
       const rows = await client.deployment.findMany({
         where: { workspaceId: workspace, ...(before === null ? {} : { id: { lt: before } }) },
@@ -72,10 +75,7 @@ export function createDeployments(db: Database) {
     },
 
     /** A deployment with its version tag (for ETag and If-Match). @throws Problem not_found */
-    async get(
-      workspaceId: string,
-      name: string,
-    ): Promise<{ deployment: Omit<Deployment, "simulated">; version: string }> {
+    async get(workspaceId: string, name: string): Promise<{ deployment: StoredDeployment; version: string }> {
       const { workspace, client } = scope(workspaceId);
       const row = await client.deployment.findFirst({ where: { workspaceId: workspace, name }, include });
       if (row === null) throw new Problem("not_found", `There is no deployment named ${name}.`);
@@ -150,13 +150,15 @@ function deploymentObject(row: {
   updatedAt: Date;
   agent: { name: string };
   current: { spec: unknown };
-}): Omit<Deployment, "simulated"> {
+}): StoredDeployment {
+  const { model } = row.current.spec as AgentSpec;
   return {
     id: idOf("deployment", row.id),
     name: row.name,
     agent: row.agent.name,
     revision: row.revision,
-    model: (row.current.spec as AgentSpec).model.name,
+    model: model.name,
+    fallbacks: [...(model.fallbacks ?? [])],
     created_at: instant(row.createdAt),
     updated_at: instant(row.updatedAt),
   };

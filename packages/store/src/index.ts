@@ -3,16 +3,26 @@ import { type DatabaseOptions, openDatabase } from "./database.ts";
 import { createDeployments } from "./deployments.ts";
 import { createIdempotency } from "./idempotency.ts";
 import { createJournal } from "./journal.ts";
+import { createModels } from "./models.ts";
 import { createQuotas } from "./quota.ts";
 import { createRuns } from "./runs.ts";
 import { createThreads } from "./threads.ts";
+import { createUpstreamSlots } from "./upstream.ts";
 import { createUsage } from "./usage.ts";
 
 export type { Accounts, FoundApiKey, Session } from "./accounts.ts";
-export type { Deployments } from "./deployments.ts";
+export type { Deployments, StoredDeployment } from "./deployments.ts";
 export type { Claim, Journal, JournalWrite, StepDone, StepIntent, WriteResult } from "./journal.ts";
+export {
+  type CatalogueRow,
+  type Endpoint,
+  type EndpointFields,
+  type Models,
+  type Withdrawal,
+  withOverride,
+} from "./models.ts";
 export type { NewRun, RunFilter, Runs, StoredEvent } from "./runs.ts";
-export { type ModelOutput, type StoredStep, stepObject, type ToolOutput } from "./steps.ts";
+export { type ModelOutput, type StoredStep, stepObject, type ToolOutput, type Tried } from "./steps.ts";
 export type { UsageDimension } from "./usage.ts";
 
 /**
@@ -27,9 +37,12 @@ export async function openStore(options: DatabaseOptions) {
     deployments: createDeployments(db),
     idempotency: createIdempotency(db),
     journal: createJournal(db),
+    models: createModels(db),
     quotas,
     runs: createRuns(db, quotas),
     threads: createThreads(db),
+    /** On the Postgres queue backend, calls of upstream keys are paced here. */
+    upstream: createUpstreamSlots(db),
     usage: createUsage(db),
     ping: () => db.ping(),
     /** Statements sent on the hot path so far. */

@@ -8,9 +8,20 @@ export interface ModelOutput {
   readonly toolCalls: readonly ToolCall[];
   readonly finishReason: string;
   readonly usage: TokenUsage;
+  /** The name the host answered with. */
   readonly model: string;
+  /** Id of the model that was asked last: the agent's own, or a fallback. */
+  readonly answeredBy?: string;
+  /** Attempts before that, with why they gave no answer. */
+  readonly tried?: readonly Tried[];
   /** Why a step in state `error` failed. */
   readonly error?: { readonly code: string; readonly message: string };
+}
+/** A model that was asked and did not answer. */
+export interface Tried {
+  readonly model: string;
+  readonly code: string;
+  readonly message: string;
 }
 /** What a finished tool step leaves in the journal. */
 export interface ToolOutput {
@@ -56,7 +67,13 @@ export function stepObject(step: StoredStep): Step {
           text: step.output.text,
           tool_calls: step.output.toolCalls.map(({ id, name, arguments: args }) => ({ id, name, arguments: args })),
           finish_reason: step.output.finishReason,
-          ...(step.output.error === undefined ? {} : { error_code: step.output.error.code }),
+          ...(step.output.error === undefined
+            ? {}
+            : { error_code: step.output.error.code, error_message: step.output.error.message }),
+          ...(step.output.answeredBy === undefined ? {} : { model: step.output.answeredBy }),
+          ...(step.output.model === "" ? {} : { upstream_model: step.output.model }),
+          ...(step.output.tried === undefined ? {} : { tried: step.output.tried.map((item) => ({ ...item })) }),
+          usage_estimated: step.output.usage.estimated,
           input_tokens: step.output.usage.inputTokens,
           cached_input_tokens: step.output.usage.cachedInputTokens,
           output_tokens: step.output.usage.outputTokens,

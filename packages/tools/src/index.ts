@@ -6,9 +6,18 @@ import { prepareHttpTool } from "./http/index.ts";
 import type { PreparedTool, ToolSet } from "./kind.ts";
 import { schemaProblems } from "./schema/admit.ts";
 
-export { createEgress, type Egress, EgressBlocked, type EgressOptions, parseEgressAllow } from "./egress/index.ts";
+export {
+  createEgress,
+  type Egress,
+  EgressBlocked,
+  type EgressOptions,
+  egressFetch,
+  parseEgressAllow,
+} from "./egress/index.ts";
 export { isPublicAddress, urlRefusal } from "./egress/verdict.ts";
 export type { PreparedTool, ToolCallContext, ToolResult, ToolSet } from "./kind.ts";
+export { schemaProblems } from "./schema/admit.ts";
+export { createArgumentCheck } from "./schema/check.ts";
 
 /** Makes a revision's tools callable. */
 export function prepareTools(specs: readonly ToolSpec[], deps: { egress: Egress }): ToolSet {

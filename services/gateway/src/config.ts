@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { readModelHosts, servingOf } from "@maru/model";
 import type { QueueBackend } from "@maru/queue";
 import { parseEgressAllow } from "@maru/tools";
 
@@ -12,8 +13,8 @@ export interface GatewayConfig {
   readonly secret: string;
   /** The secret before the last rotation: what it signed stays valid until it expires. */
   readonly previousSecret: string | null;
-  /** True while the model behind is the built-in simulator. */
-  readonly simulated: boolean;
+  /** Which models this installation's hosts serve, and whether the built-in simulator stands in for them. */
+  readonly serving: { readonly served: readonly string[]; readonly simulated: boolean };
   /** Calls a caller may make in a minute, and how many at once. */
   readonly rateLimit: { readonly perMinute: number; readonly burst: number };
   /** Proxies whose X-Forwarded-For is believed, as addresses or CIDR ranges. */
@@ -37,7 +38,7 @@ export function gatewayConfig(env: NodeJS.ProcessEnv): GatewayConfig {
     queue: env.REDIS_URL ? { kind: "redis", url: env.REDIS_URL } : { kind: "postgres", url: databaseUrl },
     secret,
     previousSecret: env.MARU_SECRET_PREVIOUS || null,
-    simulated: !env.MODEL_BASE_URL,
+    serving: servingOf(readModelHosts(env)),
     rateLimit: {
       perMinute: integer(env, "RATE_LIMIT_PER_MINUTE", 6_000),
       burst: integer(env, "RATE_LIMIT_BURST", 1_000),

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { newId, Problem } from "@maru/contract";
+import { createSealer, deriveKey, ENDPOINT_KEYS } from "@maru/domain";
 import { createLiveBus, createWakeUps, type LiveBus } from "@maru/queue";
 import { openStore } from "@maru/store";
 import { createEgress } from "@maru/tools";
@@ -9,7 +10,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance } from "fastify";
 import type { Logger } from "pino";
 import type { Registry } from "prom-client";
 import { createAuthenticator } from "./auth/authenticate.ts";
-import { deriveKey, signingKey } from "./auth/keys.ts";
+import { signingKey } from "./auth/keys.ts";
 import { accessTokens } from "./auth/tokens.ts";
 import type { GatewayConfig } from "./config.ts";
 import { installDocs } from "./docs.ts";
@@ -93,7 +94,12 @@ export async function createGateway(deps: {
   const tokens = await accessTokens(app, keys as [ReturnType<typeof signingKey>, ...ReturnType<typeof signingKey>[]]);
   const authenticator = createAuthenticator({ store, tokens, now });
   const pages = createPages(deriveKey(config.secret, "cursors"));
-  const { simulated } = config;
+  const sealerFor = (purpose: string) => {
+    const previous = config.previousSecret === null ? [] : [deriveKey(config.previousSecret, purpose)];
+    return createSealer([deriveKey(config.secret, purpose), ...previous]);
+  };
+  const { serving } = config;
+  const allowedHosts = Object.keys(config.egressAllow);
   const handlers: Handlers = {
     ...authRoutes({
       store,
@@ -105,17 +111,17 @@ export async function createGateway(deps: {
       pages,
       now,
     }),
-    ...deploymentRoutes({ store, pages, simulated, allowedHosts: Object.keys(config.egressAllow), egress }),
-    ...runRoutes({ store, wakeUps, bus, pages, simulated, closing: closing.signal }),
+    ...deploymentRoutes({ store, pages, serving, allowedHosts, egress }),
+    ...runRoutes({ store, wakeUps, bus, pages, simulated: serving.simulated, closing: closing.signal }),
     ...threadRoutes({ store, pages }),
-    ...modelRoutes({ simulated, now }),
+    ...modelRoutes({ models: store.models, serving, sealer: sealerFor(ENDPOINT_KEYS), allowedHosts, now }),
     ...quotaRoutes({ store, pages, now }),
     ...operationsRoutes({ store, bus, draining: () => closing.signal.aborted }),
   };
   bindRoutes(app, handlers, {
     authenticator,
     limiter: createRateLimiter({ ...config.rateLimit, now }),
-    replies: createIdempotentReplies({ store, key: deriveKey(config.secret, "idempotent replies") }),
+    replies: createIdempotentReplies({ store, sealer: sealerFor("idempotent replies") }),
   });
   await installDocs(app);
 

@@ -1,10 +1,11 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { createGateway } from "@maru/gateway";
+import { CATALOGUE, servingOf, simulatedHost } from "@maru/model";
 import { createLiveBus, prepareQueue } from "@maru/queue";
 import { createSimulator } from "@maru/simulator";
 import { startEmbeddedPostgres } from "@maru/store/embedded";
-import { ensureRuntimeLogin, migrate, withLogin } from "@maru/store/migrate";
+import { ensureRuntimeLogin, migrate, seedModels, withLogin } from "@maru/store/migrate";
 import { parseEgressAllow } from "@maru/tools";
 import { createWorker, WORKER_DEFAULTS } from "@maru/worker";
 import type { Logger } from "pino";
@@ -41,6 +42,7 @@ export async function startAll(config: StandaloneConfig, state: LocalState, logg
     // A cluster may hold several Maru databases: each gets a login of its own.
     const user = `maru_app_${createHash("sha256").update(new URL(ownerUrl).pathname).update(state.secret).digest("hex").slice(0, 10)}`;
     await migrate({ ownerUrl, migrationsDir: join(config.root, "prisma/migrations") });
+    await seedModels({ ownerUrl, models: CATALOGUE });
     if (config.redisUrl === null) await prepareQueue({ ownerUrl, runtimeRole: "maru_runtime" });
     await ensureRuntimeLogin({ ownerUrl, user, password: state.runtimePassword });
     const databaseUrl = withLogin(ownerUrl, user, state.runtimePassword);
@@ -56,7 +58,7 @@ export async function startAll(config: StandaloneConfig, state: LocalState, logg
     const egressAllow = { [DEMO_HOST]: demo.url, ...parseEgressAllow(config.egressAllow) };
     const metrics = new Registry();
     collectDefaultMetrics({ register: metrics });
-    const simulated = config.model === null;
+    const serving = servingOf(config.hosts);
     const bus = createLiveBus(queue, `standalone-${process.pid}-${Date.now()}`);
     opened.push(() => bus.close());
     const worker = await createWorker({
@@ -65,10 +67,9 @@ export async function startAll(config: StandaloneConfig, state: LocalState, logg
         ...WORKER_DEFAULTS,
         databaseUrl,
         queue,
-        model:
-          config.model === null
-            ? { baseUrl: `${demo.url}/v1`, apiKey: "simulator", team: null, dialect: "friendli", simulated }
-            : { ...config.model, simulated },
+        hosts: serving.simulated ? [simulatedHost(demo.url)] : config.hosts,
+        secret: state.secret,
+        previousSecret: null,
         concurrency: config.concurrency,
         drainMs: config.drainMs,
         egressAllow,
@@ -89,7 +90,7 @@ export async function startAll(config: StandaloneConfig, state: LocalState, logg
         queue,
         secret: state.secret,
         previousSecret: null,
-        simulated,
+        serving,
         rateLimit: { perMinute: 60_000, burst: 5_000 },
         trustedProxies: [],
         egressAllow,
@@ -111,7 +112,7 @@ export async function startAll(config: StandaloneConfig, state: LocalState, logg
       throw error;
     }
     await worker.start();
-    return { url: url.replace("0.0.0.0", "127.0.0.1"), simulated, stop };
+    return { url: url.replace("0.0.0.0", "127.0.0.1"), simulated: serving.simulated, stop };
   } catch (error) {
     await stop().catch(() => {});
     throw error;

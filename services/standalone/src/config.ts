@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { type ModelHost, readModelHosts } from "@maru/model";
 import type { QueueBackend } from "@maru/queue";
 
 /** What `npm start` may be told; read once, here. */
@@ -10,13 +11,8 @@ export interface StandaloneConfig {
   /** A Postgres to use instead of the embedded one, as a role that may create tables and roles. */
   readonly databaseUrl: string | null;
   readonly redisUrl: string | null;
-  /** Null: answers come from the simulator. */
-  readonly model: {
-    readonly baseUrl: string;
-    readonly apiKey: string;
-    readonly team: string | null;
-    readonly dialect: "friendli" | "vllm";
-  } | null;
+  /** None: answers come from the simulator. */
+  readonly hosts: readonly ModelHost[];
   readonly simulator: { readonly firstByteMs: number; readonly tokensPerSecond: number };
   readonly concurrency: number;
   readonly drainMs: number;
@@ -33,18 +29,13 @@ export function standaloneConfig(env: NodeJS.ProcessEnv, args: readonly string[]
   const unknown = args.filter((arg) => arg !== "--once");
   if (unknown.length > 0) throw new Error(`Unknown argument ${unknown.join(" ")}: npm start takes only -- --once`);
   const root = resolve(import.meta.dirname, "../../..");
-  const dialect = env.MODEL_DIALECT ?? "friendli";
-  if (dialect !== "friendli" && dialect !== "vllm")
-    throw new Error(`MODEL_DIALECT must be friendli or vllm, not ${dialect}`);
   return {
     port: integer(env, "PORT", 8080, 65_535),
     host: env.HOST ?? "127.0.0.1",
     dataDir: resolve(root, env.MARU_DATA_DIR ?? ".maru"),
     databaseUrl: env.DATABASE_URL || null,
     redisUrl: env.REDIS_URL || null,
-    model: env.MODEL_BASE_URL
-      ? { baseUrl: env.MODEL_BASE_URL, apiKey: env.MODEL_API_KEY ?? "none", team: env.MODEL_TEAM ?? null, dialect }
-      : null,
+    hosts: readModelHosts(env),
     simulator: {
       firstByteMs: integer(env, "SIMULATOR_FIRST_BYTE_MS", 150),
       tokensPerSecond: integer(env, "SIMULATOR_TOKENS_PER_SECOND", 150),

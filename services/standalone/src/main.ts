@@ -37,7 +37,7 @@ async function main(): Promise<number> {
       print(
         running.simulated
           ? "Model: K-EXAONE, simulated (set MODEL_BASE_URL and MODEL_API_KEY for the real one)\n\n"
-          : `Model: K-EXAONE at ${config.model?.baseUrl}\n\n`,
+          : `Models: ${config.hosts.map(({ baseUrl, models }) => `${Object.keys(models).join(", ")} at ${baseUrl}`).join("; ")}\n\n`,
       );
       await Promise.race([mainJob(running.url, apiKey, config.root, print), stopped]);
       if (config.once) return 0;

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { type ModelHost, readModelHosts, simulatedHost } from "@maru/model";
 import type { QueueBackend } from "@maru/queue";
 import { parseEgressAllow } from "@maru/tools";
 
@@ -6,13 +7,12 @@ import { parseEgressAllow } from "@maru/tools";
 export interface WorkerConfig {
   readonly databaseUrl: string;
   readonly queue: QueueBackend;
-  readonly model: {
-    readonly baseUrl: string;
-    readonly apiKey: string;
-    readonly team: string | null;
-    readonly dialect: "friendli" | "vllm";
-    readonly simulated: boolean;
-  };
+  /** Where models answer; the first host that serves a model has its calls. */
+  readonly hosts: readonly ModelHost[];
+  /** At least 32 characters, the gateway's: opens the keys of workspaces' own endpoints. */
+  readonly secret: string;
+  /** The secret before the last rotation. */
+  readonly previousSecret: string | null;
   /** Runs in flight in this process. They wait on a model, not on the CPU. */
   readonly concurrency: number;
   /** How long a run stays this worker's without a sign of life. */
@@ -45,11 +45,15 @@ export const WORKER_DEFAULTS = {
 export function workerConfig(env: NodeJS.ProcessEnv): WorkerConfig {
   const databaseUrl = env.DATABASE_RUNTIME_URL ?? env.DATABASE_URL;
   if (!databaseUrl) throw new Error("DATABASE_RUNTIME_URL is not set: the connection string of a maru_runtime login");
+  const secret = env.MARU_SECRET ?? "";
+  if (secret.length < 32) throw new Error("MARU_SECRET must have at least 32 characters, and be the gateway's");
   return {
     ...WORKER_DEFAULTS,
     databaseUrl,
     queue: env.REDIS_URL ? { kind: "redis", url: env.REDIS_URL } : { kind: "postgres", url: databaseUrl },
-    model: modelConfig(env),
+    hosts: hosts(env),
+    secret,
+    previousSecret: env.MARU_SECRET_PREVIOUS || null,
     concurrency: integer(env, "WORKER_CONCURRENCY", WORKER_DEFAULTS.concurrency),
     leaseMs: integer(env, "WORKER_LEASE_MS", WORKER_DEFAULTS.leaseMs),
     sweepMs: integer(env, "WORKER_SWEEP_MS", WORKER_DEFAULTS.sweepMs),
@@ -62,18 +66,14 @@ export function workerConfig(env: NodeJS.ProcessEnv): WorkerConfig {
   };
 }
 
-/** Which model host answers: MODEL_BASE_URL's, else the simulator's. @throws Error naming the variable that is wrong */
-function modelConfig(env: NodeJS.ProcessEnv): WorkerConfig["model"] {
-  const dialect = env.MODEL_DIALECT || "friendli";
-  if (dialect !== "friendli" && dialect !== "vllm")
-    throw new Error(`MODEL_DIALECT must be friendli or vllm, not ${dialect}`);
-  const simulated = !env.MODEL_BASE_URL;
-  if (simulated && !env.SIMULATOR_URL)
+/** The installation's model hosts, else the simulator. @throws Error naming the variable that is wrong */
+function hosts(env: NodeJS.ProcessEnv): readonly ModelHost[] {
+  const hosts = readModelHosts(env);
+  if (hosts.length > 0) return hosts;
+  if (!env.SIMULATOR_URL)
     throw new Error("Set MODEL_BASE_URL to an OpenAI-compatible endpoint of K-EXAONE, or SIMULATOR_URL to a simulator");
-  const baseUrl = simulated ? `${env.SIMULATOR_URL}/v1` : (env.MODEL_BASE_URL as string);
-  if (!URL.canParse(baseUrl))
-    throw new Error(`${simulated ? "SIMULATOR_URL" : "MODEL_BASE_URL"} is not a URL: ${baseUrl}`);
-  return { baseUrl, apiKey: env.MODEL_API_KEY || "none", team: env.MODEL_TEAM || null, dialect, simulated };
+  if (!URL.canParse(env.SIMULATOR_URL)) throw new Error(`SIMULATOR_URL is not a URL: ${env.SIMULATOR_URL}`);
+  return [simulatedHost(env.SIMULATOR_URL.replace(/\/+$/, ""))];
 }
 
 function integer(env: NodeJS.ProcessEnv, name: string, fallback: number): number {

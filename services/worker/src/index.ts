@@ -1,22 +1,15 @@
 import { randomUUID } from "node:crypto";
+import { createSealer, deriveKey, ENDPOINT_KEYS } from "@maru/domain";
 import type { EnginePorts } from "@maru/engine";
-import {
-  classifyAnswer,
-  createModelClient,
-  describeModelError,
-  estimateRequestTokens,
-  estimateTokens,
-  findModel,
-  priceMicros,
-} from "@maru/model";
-import { createLiveBus, createWakeUps, type LiveBus, receiveWakeUps } from "@maru/queue";
+import { createLiveBus, createRedisSlots, createWakeUps, type LiveBus, receiveWakeUps } from "@maru/queue";
 import { openStore } from "@maru/store";
-import { createEgress, parseArguments, prepareTools } from "@maru/tools";
+import { createArgumentCheck, createEgress, egressFetch, parseArguments, prepareTools } from "@maru/tools";
 import type { Logger } from "pino";
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { WorkerConfig } from "./config.ts";
 import { createHold } from "./hold.ts";
 import { createLive } from "./live.ts";
+import { createModels } from "./models.ts";
 
 export { WORKER_DEFAULTS, type WorkerConfig, workerConfig } from "./config.ts";
 
@@ -38,6 +31,12 @@ const after = (ms: number, callback: () => void): (() => void) => {
   return () => clearTimeout(timer);
 };
 
+/** Keys of workspaces' endpoints are sealed by the gateway under the same purpose. */
+const sealingKeys = ({ secret, previousSecret }: WorkerConfig): [Buffer, ...Buffer[]] => [
+  deriveKey(secret, ENDPOINT_KEYS),
+  ...(previousSecret === null ? [] : [deriveKey(previousSecret, ENDPOINT_KEYS)]),
+];
+
 const FORGET_MS = 3_600_000;
 const SWEEP_LIMIT = 200;
 
@@ -56,18 +55,24 @@ export async function createWorker(deps: {
   const wakeUps = createWakeUps(config.queue);
   const egress = createEgress({ allow: config.egressAllow });
   const live = createLive(bus);
-  const client = createModelClient({ ...config.model });
+  const redisSlots = config.queue.kind === "redis" ? createRedisSlots(config.queue) : null;
+  const models = createModels({
+    hosts: config.hosts,
+    store: store.models,
+    slots: redisSlots ?? store.upstream,
+    sealer: createSealer(sealingKeys(config)),
+    fetch: egressFetch(egress),
+    logger,
+    metrics,
+    now,
+  });
   const ports: EnginePorts = {
-    model: {
-      find: findModel,
-      complete: (request, options) => client.complete(request, options),
-      classify: classifyAnswer,
-      estimateRequest: estimateRequestTokens,
-      estimateText: estimateTokens,
-      price: priceMicros,
-      describeError: describeModelError,
+    model: models.port,
+    tools: {
+      prepare: (specs) => prepareTools(specs, { egress }),
+      checker: createArgumentCheck,
+      parseArguments,
     },
-    tools: { prepare: (specs) => prepareTools(specs, { egress }), parseArguments },
     journal: { write: (claim, entry) => store.journal.write(claim, entry) },
     live: live.port,
     clock: { now, date: () => new Date(), after },
@@ -141,6 +146,7 @@ export async function createWorker(deps: {
         }
       });
       hold.start();
+      models.start();
       void sweep();
       forgetter = setInterval(() => void store.idempotency.forgetOld().catch(() => {}), FORGET_MS);
       // Not waited for: with the queue away the sweeper takes runs all the same.
@@ -161,6 +167,8 @@ export async function createWorker(deps: {
       await Promise.allSettled(direct);
       await receiver?.close();
       await wakeUps.close();
+      models.close();
+      await redisSlots?.close();
       if (deps.bus === undefined) await bus.close();
       await egress.close();
       await store.close();

@@ -9,6 +9,7 @@ import {
   Problem,
   type ProblemCode,
   type ProblemDetail,
+  SUBMIT_TOOL,
   type ToolSpec,
 } from "@maru/contract";
 import { closest } from "fastest-levenshtein";
@@ -19,6 +20,10 @@ import { schemaErrors } from "./validate.ts";
 export interface NormaliseDeps {
   findModel(id: string): CatalogueModel | undefined;
   readonly modelIds: readonly string[];
+  /** Whether a host of this installation serves a model. */
+  isServed(id: string): boolean;
+  /** What is wrong with a JSON Schema; its pointers begin with the given one. */
+  checkSchema(schema: { readonly [key: string]: unknown }, pointer: string): ProblemDetail[];
   readonly defaultModelId: string;
   /** What only the tool kind itself can judge: templates, URLs, headers, schemas. */
   checkTool(spec: ToolSpec, pointer: string): ProblemDetail[];
@@ -41,13 +46,28 @@ export function normaliseManifest(value: unknown, deps: NormaliseDeps): { spec: 
   const { metadata, spec, deploy } = manifest;
   const modelName = spec.model?.name ?? deps.defaultModelId;
   const model = deps.findModel(modelName);
-  if (model === undefined) {
+  const unknown = (pointer: string, name: string) =>
     report(
-      "/spec/model/name",
+      pointer,
       "unknown_model",
-      `The catalogue has no model ${modelName}: it has ${deps.modelIds.join(", ")}.`,
-      closest(modelName, [...deps.modelIds]),
+      `The catalogue has no model ${name}: it has ${deps.modelIds.join(", ")}.`,
+      closest(name, [...deps.modelIds]),
     );
+  const unserved = (pointer: string, name: string) =>
+    report(
+      pointer,
+      "model_unserved",
+      `No host of this installation serves ${name}: it has ${deps.modelIds.filter((id) => deps.isServed(id)).join(", ")}.`,
+    );
+  if (model === undefined) unknown("/spec/model/name", modelName);
+  else if (!deps.isServed(modelName)) unserved("/spec/model/name", modelName);
+  const fallbacks = spec.model?.fallbacks ?? [];
+  for (const [index, name] of fallbacks.entries()) {
+    const pointer = `/spec/model/fallbacks/${index}`;
+    if (deps.findModel(name) === undefined) unknown(pointer, name);
+    else if (!deps.isServed(name)) unserved(pointer, name);
+    else if (name === modelName || fallbacks.indexOf(name) < index)
+      report(pointer, "duplicate_model", `${name} is asked already: a fallback must be another model.`);
   }
   const thinking = spec.model?.thinking ?? model?.thinking.default ?? false;
   const maxOutputTokens =
@@ -107,8 +127,17 @@ export function normaliseManifest(value: unknown, deps: NormaliseDeps): { spec: 
     if (seen.has(tool.name))
       report(`/spec/tools/${index}/name`, "duplicate_tool", `There is a tool named ${tool.name} already.`);
     seen.add(tool.name);
+    if (tool.name === SUBMIT_TOOL && spec.output !== undefined)
+      report(
+        `/spec/tools/${index}/name`,
+        "duplicate_tool",
+        `${SUBMIT_TOOL} is Maru's own tool where spec.output is given.`,
+      );
     errors.push(...deps.checkTool(tool, `/spec/tools/${index}`));
   }
+
+  const schema = spec.output?.schema as { readonly [key: string]: unknown } | undefined;
+  if (schema !== undefined) errors.push(...deps.checkSchema(schema, "/spec/output/schema"));
 
   const normal: AgentSpec = {
     name: metadata.name,
@@ -122,9 +151,11 @@ export function normaliseManifest(value: unknown, deps: NormaliseDeps): { spec: 
       presencePenalty: spec.model?.sampling?.presence_penalty ?? model?.sampling.presencePenalty ?? 0,
       seed: spec.model?.sampling?.seed ?? null,
       maxOutputTokens,
+      ...(fallbacks.length === 0 ? {} : { fallbacks }),
     },
     instructions: spec.instructions,
     tools,
+    ...(schema === undefined ? {} : { output: { schema } }),
     limits: {
       steps: limits.steps ?? LIMITS.steps.default,
       tokens: limits.tokens ?? LIMITS.tokens.default,

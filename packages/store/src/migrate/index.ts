@@ -4,6 +4,7 @@ import { join } from "node:path";
 import pg from "pg";
 
 export { schemaSql } from "./schema-sql.ts";
+export { seedModels } from "./seed.ts";
 
 /** Any number; it only has to be the same in every process that migrates. */
 const ADVISORY_LOCK = 7_264_918;

@@ -4,6 +4,7 @@ import { EgressBlocked, guardConnect, type Resolve } from "./connect.ts";
 import { urlRefusal } from "./verdict.ts";
 
 export { EgressBlocked } from "./connect.ts";
+export { egressFetch } from "./fetch.ts";
 
 export interface EgressOptions {
   /** Names the operator lets tools reach although they are private: host[:port] as written in URLs → origin. */
@@ -20,6 +21,8 @@ export interface EgressRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | null;
   readonly signal: AbortSignal;
+  /** `allowed`: the body may pause for as long as the signal lets it. By default a pause of 30 s ends it. */
+  readonly silence?: "allowed";
 }
 
 /** The one way out for everything a user's manifest can address. */
@@ -52,7 +55,7 @@ export function createEgress(options: EgressOptions = {}): Egress {
   const inside = new Agent({ ...limits, connect });
 
   return {
-    async request({ method, url, headers, body, signal }) {
+    async request({ method, url, headers, body, signal, silence }) {
       if (urlRefusal(url, [...allow.keys()]) !== null) throw new EgressBlocked();
       const parsed = new URL(url);
       const origin = allow.get(parsed.host);
@@ -63,6 +66,7 @@ export function createEgress(options: EgressOptions = {}): Egress {
         headers: { ...headers, host: parsed.host },
         body,
         signal,
+        ...(silence === "allowed" ? { bodyTimeout: 0 } : {}),
       });
     },
     async close() {

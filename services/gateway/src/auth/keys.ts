@@ -1,4 +1,5 @@
-import { createHash, createPrivateKey, createPublicKey, hkdfSync } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey } from "node:crypto";
+import { deriveKey } from "@maru/domain";
 
 /** An Ed25519 key pair for access tokens, with its id and its public JWK. */
 export interface SigningKey {
@@ -10,11 +11,6 @@ export interface SigningKey {
 
 /** PKCS#8 of an Ed25519 key is this prefix and the 32-byte seed (RFC 8410 §7). */
 const PKCS8_ED25519 = Buffer.from("302e020100300506032b657004220420", "hex");
-
-/** 32 bytes for one purpose from the service's secret (HKDF, RFC 5869); the same in every process that has the secret. */
-export function deriveKey(secret: string, purpose: string): Buffer {
-  return Buffer.from(hkdfSync("sha256", secret, "maru", purpose, 32));
-}
 
 /** The signing key of a secret. Every gateway derives the same, so there is none to store or hand around. */
 export function signingKey(secret: string): SigningKey {

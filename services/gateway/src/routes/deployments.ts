@@ -1,28 +1,30 @@
-import { type AgentSpec, type Deployment, LIMITS, type ModelRequest, Problem } from "@maru/contract";
+import { type AgentSpec, LIMITS, type ModelRequest, Problem } from "@maru/contract";
 import { diffSpecs, manifestDigest, normaliseManifest, parseManifestDocument } from "@maru/domain";
-import { CATALOGUE, DEFAULT_MODEL_ID, estimateRequestTokens, findModel } from "@maru/model";
-import type { Store } from "@maru/store";
-import { checkToolSpec, type Egress, prepareTools } from "@maru/tools";
+import { DEFAULT_MODEL_ID, estimateRequestTokens } from "@maru/model";
+import type { Store, StoredDeployment } from "@maru/store";
+import { checkToolSpec, type Egress, prepareTools, schemaProblems } from "@maru/tools";
 import type { Handlers } from "../http/bind.ts";
 import type { Pages } from "../http/pages.ts";
+import { deploymentObject, readShelf, type Serving, type Shelf } from "../models/shelf.ts";
 import { uuidPosition } from "./positions.ts";
 
 export interface DeploymentDeps {
   readonly store: Store;
   readonly pages: Pages;
-  readonly simulated: boolean;
+  readonly serving: Serving;
   /** Private hosts the operator lets tools reach. */
   readonly allowedHosts: readonly string[];
   readonly egress: Egress;
 }
 
-export function deploymentRoutes({ store, pages, simulated, allowedHosts, egress }: DeploymentDeps) {
+export function deploymentRoutes({ store, pages, serving, allowedHosts, egress }: DeploymentDeps) {
   const { deployments } = store;
-  const shown = (deployment: Omit<Deployment, "simulated">): Deployment => ({ ...deployment, simulated });
+  const shelfOf = (workspaceId: string) => readShelf(store.models, workspaceId, serving);
+  const shown = (deployment: StoredDeployment, shelf: Shelf) => deploymentObject(deployment, shelf, serving);
 
   /** Tokens the first model call of a run may take beside its input. */
-  const reserveTokens = (spec: AgentSpec): number => {
-    const model = findModel(spec.model.name);
+  const reserveTokens = (spec: AgentSpec, shelf: Shelf): number => {
+    const model = shelf.find(spec.model.name)?.model;
     if (model === undefined) throw new Problem("unknown_model");
     const request: ModelRequest = {
       model,
@@ -49,9 +51,12 @@ export function deploymentRoutes({ store, pages, simulated, allowedHosts, egress
         text,
         /json/i.test(request.headers["content-type"] ?? "") ? "json" : "yaml",
       );
+      const shelf = await shelfOf(caller.workspaceId);
       const { spec, deployment: name } = normaliseManifest(value, {
-        findModel,
-        modelIds: CATALOGUE.map(({ id }) => id),
+        findModel: (id) => shelf.find(id)?.model,
+        isServed: (id) => shelf.find(id)?.status !== "unserved",
+        modelIds: shelf.models.map(({ model }) => model.id),
+        checkSchema: schemaProblems,
         defaultModelId: DEFAULT_MODEL_ID,
         checkTool: (tool, pointer) => checkToolSpec(tool, pointer, { allowedHosts }),
         locate,
@@ -62,7 +67,7 @@ export function deploymentRoutes({ store, pages, simulated, allowedHosts, egress
         spec,
         digest,
         deployment: name,
-        reserveTokens: reserveTokens(spec),
+        reserveTokens: reserveTokens(spec, shelf),
         dryRun,
         ifMatch: ifMatch(request.headers["if-match"]),
       });
@@ -74,7 +79,7 @@ export function deploymentRoutes({ store, pages, simulated, allowedHosts, egress
         body: {
           action: result.action,
           dry_run: dryRun,
-          deployment: current === null ? null : shown(current.deployment),
+          deployment: current === null ? null : shown(current.deployment, shelf),
           revision: result.revision,
           digest,
           changes: result.action === "unchanged" ? [] : diffSpecs(result.before, spec),
@@ -88,14 +93,19 @@ export function deploymentRoutes({ store, pages, simulated, allowedHosts, egress
         "deployments",
         caller.workspaceId,
         query,
-        async (limit, before) => (await deployments.list(caller.workspaceId, limit, before)).map(shown),
+        async (limit, before) => {
+          const found = await deployments.list(caller.workspaceId, limit, before);
+          const shelf = await shelfOf(caller.workspaceId);
+          return found.map((deployment) => shown(deployment, shelf));
+        },
         uuidPosition("deployment"),
       ),
     }),
 
     getDeployment: async ({ caller, params }) => {
       const { deployment, version } = await deployments.get(caller.workspaceId, params.deployment);
-      return { status: 200, headers: { etag: `"${version}"` }, body: shown(deployment) };
+      const shelf = await shelfOf(caller.workspaceId);
+      return { status: 200, headers: { etag: `"${version}"` }, body: shown(deployment, shelf) };
     },
 
     listAgents: async ({ caller, query }) => ({

@@ -1,53 +1,74 @@
-import { type CatalogueModel, type Model, Problem } from "@maru/contract";
-import { CATALOGUE, DEFAULT_MODEL_ID, findModel } from "@maru/model";
+import { Problem } from "@maru/contract";
+import type { Sealer } from "@maru/domain";
+import { findModel } from "@maru/model";
+import type { Endpoint, Models } from "@maru/store";
 import type { Handlers } from "../http/bind.ts";
+import { changedEndpointFields, newEndpointFields } from "../models/endpoint-fields.ts";
+import { modelObject, readShelf, type Serving, type Shelved } from "../models/shelf.ts";
+import { ifMatch } from "./deployments.ts";
 
-export function modelRoutes({ simulated, now }: { simulated: boolean; now: () => number }) {
-  const shown = (model: CatalogueModel): Model => {
-    const at = now();
-    const price = model.prices.find(({ from, to }) => Date.parse(from) <= at && (to === null || at < Date.parse(to)));
-    return {
-      id: model.id,
-      display_name: model.displayName,
-      provider: model.provider,
-      upstream_model: model.upstreamModel,
-      default: model.id === DEFAULT_MODEL_ID,
-      simulated,
-      context_tokens: model.contextTokens,
-      max_output_tokens: model.maxOutputTokens.max,
-      thinking: {
-        supported: model.thinking.control !== "never",
-        default: model.thinking.default,
-        history: model.thinking.history,
-      },
-      tools: { ...model.tools },
-      sampling: {
-        temperature: model.sampling.temperature,
-        top_p: model.sampling.topP,
-        presence_penalty: model.sampling.presencePenalty,
-      },
-      price:
-        price === undefined
-          ? null
-          : {
-              currency: price.currency,
-              input_micros_per_mtok: price.inputMicrosPerMTok,
-              cached_input_micros_per_mtok: price.cachedInputMicrosPerMTok,
-              output_micros_per_mtok: price.outputMicrosPerMTok,
-              from: new Date(price.from).toISOString(),
-              to: price.to === null ? null : new Date(price.to).toISOString(),
-              note: price.note,
-            },
-      licence: { ...model.licence },
-      languages: [...model.languages],
-    };
+export interface ModelDeps {
+  readonly models: Models;
+  readonly serving: Serving;
+  readonly sealer: Sealer;
+  readonly allowedHosts: readonly string[];
+  readonly now: () => number;
+}
+
+export function modelRoutes({ models, serving, sealer, allowedHosts, now }: ModelDeps) {
+  const rules = { sealer, allowedHosts };
+  const shown = (shelved: Shelved) => modelObject(shelved, serving, now());
+  const found = async (workspaceId: string, name: string): Promise<Shelved> => {
+    const shelved = (await readShelf(models, workspaceId, serving)).find(name);
+    if (shelved === undefined) throw new Problem("not_found", `There is no model ${name}.`);
+    return shelved;
   };
+  /** The endpoint to change, if it is as the caller last saw it. @throws Problem not_found, read_only, precondition_failed */
+  const ownEndpoint = async (workspaceId: string, name: string, header: string | undefined): Promise<Endpoint> => {
+    const { endpoint } = await found(workspaceId, name);
+    if (endpoint === null)
+      throw new Problem("read_only", `${name} is the catalogue's: only a workspace's own endpoints can be changed.`);
+    const seen = ifMatch(header);
+    if (seen !== null && seen !== version(endpoint))
+      throw new Problem("precondition_failed", "The endpoint was changed: read it again and repeat with its new ETag.");
+    return endpoint;
+  };
+  const reply = async (workspaceId: string, name: string) => {
+    const shelved = await found(workspaceId, name);
+    const headers: Record<string, string> = shelved.endpoint === null ? {} : { etag: `"${version(shelved.endpoint)}"` };
+    return { headers, body: shown(shelved) };
+  };
+
   return {
-    listModels: async () => ({ status: 200, body: { data: CATALOGUE.map(shown) } }),
-    getModel: async ({ params }) => {
-      const model = findModel(params.model);
-      if (model === undefined) throw new Problem("not_found", `The catalogue has no model ${params.model}.`);
-      return { status: 200, body: shown(model) };
+    listModels: async ({ caller }) => ({
+      status: 200,
+      body: { data: (await readShelf(models, caller.workspaceId, serving)).models.map(shown) },
+    }),
+
+    getModel: async ({ caller, params }) => ({ status: 200, ...(await reply(caller.workspaceId, params.model)) }),
+
+    createModel: async ({ caller, body }) => {
+      if (findModel(body.name) !== undefined)
+        throw new Problem("name_taken", `The catalogue has a model named ${body.name}: choose another name.`);
+      const fields = newEndpointFields(body, rules);
+      const { api_key: key } = body;
+      await models.addEndpoint(caller.workspaceId, fields, key === undefined ? null : (id) => sealer.seal(key, id));
+      const { headers, body: model } = await reply(caller.workspaceId, body.name);
+      return { status: 201, headers: { ...headers, location: `/v1/models/${body.name}` }, body: model };
+    },
+
+    updateModel: async ({ caller, params, body, request }) => {
+      const before = await ownEndpoint(caller.workspaceId, params.model, request.headers["if-match"]);
+      await models.changeEndpoint(caller.workspaceId, before, changedEndpointFields(before, body, rules));
+      return { status: 200, ...(await reply(caller.workspaceId, params.model)) };
+    },
+
+    deleteModel: async ({ caller, params, request }) => {
+      const before = await ownEndpoint(caller.workspaceId, params.model, request.headers["if-match"]);
+      await models.removeEndpoint(caller.workspaceId, before);
+      return { status: 204 };
     },
   } satisfies Partial<Handlers>;
 }
+
+const version = ({ id, generation }: Endpoint): string => `${id}:${generation}`;
