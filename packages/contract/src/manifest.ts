@@ -165,7 +165,11 @@ export const AgentManifest = Type.Object(
               thread: Type.Optional(
                 Type.Object(
                   {
-                    strategy: Type.Optional(Type.Literal("trim")),
+                    strategy: Type.Optional(
+                      Type.Enum(["trim", "summarise"], {
+                        description: "What becomes of a thread's older part: left out, or put into a summary",
+                      }),
+                    ),
                     maxTokens: Type.Optional(
                       Type.Integer({ minimum: LIMITS.threadTokens.min, maximum: LIMITS.threadTokens.max }),
                     ),
@@ -231,7 +235,7 @@ export interface AgentSpec {
     readonly toolOutputBytes: number;
     readonly identicalCalls: number;
   };
-  readonly memory: { readonly thread: { readonly strategy: "trim"; readonly maxTokens: number } };
+  readonly memory: { readonly thread: { readonly strategy: "trim" | "summarise"; readonly maxTokens: number } };
 }
 
 export type HttpMethod = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";

@@ -211,6 +211,12 @@ export const Step = Type.Object(
         description: "Attempts before the answer, with why they gave none: a fallback is never silent",
       }),
     ),
+    summarised_messages: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description: "Set when the text is a summary of the thread: how many of its messages it takes in",
+      }),
+    ),
     finish_reason: Type.Optional(Type.String()),
     input_tokens: Type.Optional(Count),
     cached_input_tokens: Type.Optional(Count),

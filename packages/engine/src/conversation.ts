@@ -2,6 +2,7 @@ import type { Message } from "@maru/contract";
 import { trimHistory } from "@maru/domain";
 import type { Claim, StoredStep } from "@maru/store";
 import { isStrayText, NUDGE, SUBMIT_TOOL } from "./submit.ts";
+import { isSummary, recalled, summaryMessages } from "./summary.ts";
 
 /** Roles, separators and end marks of one message. */
 const MESSAGE_TOKENS = 8;
@@ -22,22 +23,27 @@ export function conversation(
   estimate: (text: string) => number,
   limitTokens = Number.POSITIVE_INFINITY,
 ): Message[] {
-  const tokens = (message: Message): number =>
-    estimate(message.content) +
-    MESSAGE_TOKENS +
-    (message.role === "assistant"
-      ? estimate(message.reasoning ?? "") +
-        (message.toolCalls ?? []).reduce((sum, call) => sum + estimate(call.arguments) + MESSAGE_TOKENS, 0)
-      : 0);
+  const tokens = (message: Message) => messageTokens(message, estimate);
   const total = (messages: readonly Message[]) => messages.reduce((sum, message) => sum + tokens(message), 0);
 
   const system: Message = { role: "system", content: claim.spec.instructions };
   const current = shortened(exchange(claim.input, steps), limitTokens - tokens(system), tokens);
-  const room = limitTokens - tokens(system) - total(current);
-  const history = trimHistory(claim.threadMessages, Math.min(claim.spec.memory.thread.maxTokens, room), tokens);
+  const { summary, messages } = recalled(claim, steps);
+  const before = summaryMessages(summary);
+  const room = limitTokens - tokens(system) - total(current) - total(before);
+  const history = trimHistory(messages, Math.min(claim.spec.memory.thread.maxTokens, room), tokens);
   // The newest exchange stays even where the thread's own limit is too small for it, but not where the context is.
-  return [system, ...(total(history) > room ? [] : history), ...current];
+  return [system, ...(room < 0 ? [] : before), ...(total(history) > room ? [] : history), ...current];
 }
+
+/** Tokens of a message with its marks. */
+export const messageTokens = (message: Message, estimate: (text: string) => number): number =>
+  estimate(message.content) +
+  MESSAGE_TOKENS +
+  (message.role === "assistant"
+    ? estimate(message.reasoning ?? "") +
+      (message.toolCalls ?? []).reduce((sum, call) => sum + estimate(call.arguments) + MESSAGE_TOKENS, 0)
+    : 0);
 
 /** Cuts the oldest tool results down until the messages fit, as far as that goes. */
 function shortened(messages: readonly Message[], limit: number, tokens: (message: Message) => number): Message[] {
@@ -57,7 +63,7 @@ function shortened(messages: readonly Message[], limit: number, tokens: (message
 /** What this run alone adds: the user's input and every finished step. */
 export function exchange(input: string, steps: readonly StoredStep[]): Message[] {
   const messages: Message[] = [{ role: "user", content: input }];
-  const ordered = [...steps].sort((a, b) => a.seq - b.seq);
+  const ordered = steps.filter((step) => !isSummary(step)).sort((a, b) => a.seq - b.seq);
   for (const [index, step] of ordered.entries()) {
     if (step.kind === "model" && step.state === "done" && step.output !== null) {
       const { text, reasoning, toolCalls } = step.output;

@@ -79,6 +79,7 @@ export function openJournal(claim: Claim, ports: EnginePorts) {
         reason: end.reason ?? null,
         error: end.error ?? null,
         messages,
+        ...summaryOf(claim, then),
         tokens: messages.reduce((sum, message) => sum + ports.model.estimateText(null, message.content) + 8, 0),
       },
     });
@@ -112,4 +113,11 @@ export function openJournal(claim: Claim, ports: EnginePorts) {
 
   return { claim, spec, steps, append, finish, incomplete, next };
 }
+/** The summary a run made of its thread is kept however the run ended: the next one need not make it again. */
+function summaryOf(claim: Claim, steps: readonly StoredStep[]) {
+  const step = steps.find((item) => item.kind === "model" && item.output?.summarised !== undefined);
+  if (step?.kind !== "model" || step.output?.summarised === undefined) return {};
+  return { summary: { text: step.output.text, upto: claim.threadFrom + step.output.summarised } };
+}
+
 export type RunJournal = ReturnType<typeof openJournal>;

@@ -2,6 +2,7 @@ import type { ModelAnswer, ToolCall } from "@maru/contract";
 import { storableText } from "@maru/domain";
 import type { Claim, ModelOutput, StepDone, StepIntent, StoredStep } from "@maru/store";
 import type { End } from "./end.ts";
+import { isSummary } from "./summary.ts";
 
 // The engine's view of a run's journal: what stands in it, and what a step becomes when it opens, closes or is given up.
 
@@ -15,7 +16,7 @@ export const usedTokens = (steps: readonly StoredStep[]) =>
     0,
   );
 export const lastText = (steps: readonly StoredStep[]) => {
-  const step = steps.findLast((item) => item.kind === "model" && item.state === "done");
+  const step = steps.findLast((item) => item.kind === "model" && item.state === "done" && !isSummary(item));
   return step?.kind === "model" && step.output !== null && step.output.text !== "" ? step.output.text : null;
 };
 
@@ -23,7 +24,7 @@ export const lastText = (steps: readonly StoredStep[]) => {
 export function trailingFailures(steps: readonly StoredStep[]): string[] {
   const failures: string[] = [];
   for (const step of steps.toReversed()) {
-    if (step.state === "started") continue;
+    if (step.state === "started" || isSummary(step)) continue;
     if (step.kind !== "model" || step.state !== "error") break;
     failures.unshift(step.output?.error?.code ?? "failed");
   }

@@ -1,14 +1,15 @@
-import type { ModelRequest, TokenUsage } from "@maru/contract";
+import type { Message, ModelRequest, TokenUsage } from "@maru/contract";
 import { storableText } from "@maru/domain";
 import type { JournalWrite, ModelOutput, StepDone, StoredStep, Tried } from "@maru/store";
 import type { ToolSet } from "@maru/tools";
 import { type Asked, askModels, mayAskAgain, sum } from "./ask.ts";
-import { conversation } from "./conversation.ts";
+import { conversation, messageTokens } from "./conversation.ts";
 import type { End } from "./end.ts";
 import type { RunJournal, RunOutcome } from "./journal-run.ts";
 import { emptyOutput, storableAnswer, trailingFailures, usedTokens } from "./journal-state.ts";
 import type { EnginePorts, ModelRoute } from "./ports.ts";
 import { isStrayText, repairsLeft, SUBMIT_TOOL, type Submission } from "./submit.ts";
+import { SUMMARY_FAILED, summaryDue, summaryRequest } from "./summary.ts";
 
 export interface ModelStepDeps {
   readonly journal: RunJournal;
@@ -31,6 +32,8 @@ const FAILURES: Readonly<Record<string, string>> = {
   content_filtered: "The model's host withheld the answer.",
   model_failed: "The model's host ended the answer with an error, twice.",
 };
+/** Enough for what matters of a long conversation. */
+const SUMMARY_TOKENS = 1_024;
 /** Room that is left beside the prompt and the answer: hosts count a little differently. */
 const CONTEXT_MARGIN = 256;
 
@@ -92,11 +95,72 @@ export function createModelSteps(deps: ModelStepDeps) {
 
   const reserve = (): number => prompt + spec.model.maxOutputTokens;
 
+  /** The model step as a summary of the thread; whatever comes of it, the run goes on with a step that answers. */
+  const summarise = async (step: StoredStep, count: number): Promise<RunOutcome | null> => {
+    const request = (route: ModelRoute): ModelRequest | null => {
+      const { model } = route;
+      const maxOutputTokens = Math.min(SUMMARY_TOKENS, model.maxOutputTokens.max);
+      const tokens = (message: Message) => messageTokens(message, (text) => ports.model.estimateText(model, text));
+      const limit = model.contextTokens - maxOutputTokens - CONTEXT_MARGIN;
+      const request: ModelRequest = {
+        model,
+        messages: summaryRequest(claim, count, limit, tokens),
+        tools: [],
+        thinking: false,
+        temperature: model.sampling.temperature,
+        topP: model.sampling.topP,
+        presencePenalty: model.sampling.presencePenalty,
+        seed: spec.model.seed,
+        maxOutputTokens,
+        parallelToolCalls: false,
+      };
+      prompt = ports.model.estimateRequest(request);
+      asking = route;
+      return spec.limits.tokens - usedTokens(steps) < prompt + maxOutputTokens ? null : request;
+    };
+    const asked = await askModels({ routes, names, port: ports.model, signal: live, request, onDelta: () => {} });
+    const failed = (output: ModelOutput, message: string): StepDone[] => [
+      { seq: step.seq, state: "error", output: { ...output, error: { code: SUMMARY_FAILED, message } } },
+    ];
+    if (asked.kind === "no_room") {
+      const done = failed(emptyOutput(spec.model.name), "The run's token limit leaves no room for a summary.");
+      return journal.next(step, { done }, reserve());
+    }
+    if (asked.kind === "failed") {
+      const { failure, route, tried, wasted } = asked;
+      const usage = failure.usage === undefined ? wasted : sum(wasted, failure.usage);
+      const output = {
+        ...emptyOutput(spec.model.name),
+        ...(usage === null ? {} : { usage }),
+        ...answeredBy(route, tried),
+      };
+      return journal.next(step, { done: failed(output, failure.message), ...chargeFor(step, route, usage) }, reserve());
+    }
+    const { answer, route, tried, wasted } = asked;
+    const usage = sum(wasted, answer.usage);
+    const output: ModelOutput = { ...storableAnswer(answer), usage, ...answeredBy(route, tried) };
+    const good = output.text !== "" && output.toolCalls.length === 0;
+    const done: StepDone[] = good
+      ? [{ seq: step.seq, state: "done", output: { ...output, summarised: count } }]
+      : failed(output, "The model wrote no summary.");
+    return journal.next(step, { done, ...chargeFor(step, route, usage) }, reserve());
+  };
+
+  /** How many messages of the thread are to be summarised before the first answer; by the first model of the run. */
+  const toSummarise = (): number => {
+    const model = routes.find((route) => route !== null)?.model;
+    if (model === undefined) return 0;
+    const tokens = (message: Message) => messageTokens(message, (text) => ports.model.estimateText(model, text));
+    return summaryDue(claim, steps, tokens, model.contextTokens / 2);
+  };
+
   /** One model step, to its end in the journal. Null = the run goes on. */
   const step = async (step: StoredStep): Promise<RunOutcome | null> => {
     written = "";
     prompt = 0;
     asking = null;
+    const older = toSummarise();
+    if (older > 0) return summarise(step, older);
     const asked = await askModels({
       routes,
       names,

@@ -179,6 +179,8 @@ function world(
     now: new Date(0),
     steps: [step({ seq: 1, kind: "model", state: "started", name: "m", effect: "model" })],
     threadMessages: [],
+    threadSummary: null,
+    threadFrom: 1,
     events: [],
     ...options.claim,
   };
@@ -380,6 +382,76 @@ describe("context", () => {
     await it.run();
     expect(it.requests).toHaveLength(2);
     expect(it.end()).toMatchObject({ status: "failed", error: { code: "context_overflow" } });
+  });
+});
+
+describe("summaries of long threads", () => {
+  const said = (index: number): Message[] => [
+    { role: "user", content: `question ${index} ${"x".repeat(190)}` },
+    { role: "assistant", content: `answer ${index} ${"y".repeat(190)}` },
+  ];
+  const long = (): Partial<Claim> => ({
+    threadId: "thr_1",
+    threadFrom: 7,
+    threadMessages: [1, 2, 3, 4].flatMap(said),
+    spec: { ...spec(), memory: { thread: { strategy: "summarise", maxTokens: 1_000 } } },
+  });
+
+  test("the older part becomes a summary, by a step of its own, which the thread keeps", async () => {
+    const it = world([says("They spoke of x."), says("done")], { claim: long() });
+    await it.run();
+    expect(it.requests[0]).toMatchObject({ tools: [], messages: [{ role: "system" }, { role: "user" }] });
+    expect(it.requests[0]?.messages[1]?.content).toContain("question 1");
+    const [system, summary, , ...rest] = it.requests[1]?.messages ?? [];
+    expect([system?.role, summary?.content]).toEqual(["system", expect.stringContaining("They spoke of x.")]);
+    expect(rest.map(({ content }) => content.slice(0, 10))).toEqual(["question 4", "answer 4 y", "hello"]);
+    expect(it.writes[0]?.done[0]).toMatchObject({ state: "done", output: { summarised: 6 } });
+    expect(it.end()).toMatchObject({
+      output: "done",
+      summary: { text: "They spoke of x.", upto: 13 },
+      messages: [
+        { role: "user", content: "hello" },
+        { role: "assistant", content: "done" },
+      ],
+    });
+    expect(it.writes.map((entry) => entry.usage?.inputTokens)).toEqual([10, 10]);
+  });
+
+  test("a summary that is there is read, and taken into the next one", async () => {
+    const short = world([says("done")], {
+      claim: { ...long(), threadMessages: said(9), threadSummary: "Before." },
+    });
+    await short.run();
+    expect(short.requests).toHaveLength(1);
+    expect(short.requests[0]?.messages[1]?.content).toContain("Before.");
+    const again = world([says("New."), says("done")], { claim: { ...long(), threadSummary: "Before." } });
+    await again.run();
+    expect(again.requests[0]?.messages[1]?.content).toContain("Before.");
+  });
+
+  test("a summary that fails costs the run nothing but the thread's older part", async () => {
+    const it = world([new HostError("upstream_unavailable"), says("done")], { claim: long() });
+    await it.run();
+    expect(it.writes[0]?.done[0]).toMatchObject({ state: "error", output: { error: { code: "summary_failed" } } });
+    expect(it.requests[1]?.messages.length).toBeLessThan(10);
+    expect(it.end()).toMatchObject({ status: "completed", output: "done" });
+    expect(it.end()?.summary).toBeUndefined();
+  });
+
+  test("after a crash the summary in the journal is used, not made again", async () => {
+    const claim = long();
+    const it = world([says("done")], {
+      claim: {
+        ...claim,
+        steps: [
+          step({ seq: 1, kind: "model", name: "m", effect: "model", output: { ...says("Kept."), summarised: 6 } }),
+          step({ seq: 2, kind: "model", state: "started", name: "m", effect: "model" }),
+        ],
+      },
+    });
+    await it.run();
+    expect(it.requests).toHaveLength(1);
+    expect(it.requests[0]?.messages[1]?.content).toContain("Kept.");
   });
 });
 

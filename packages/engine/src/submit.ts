@@ -2,6 +2,7 @@ import { type JsonSchema, SUBMIT_TOOL } from "@maru/contract";
 import { canonicalJson } from "@maru/domain";
 import type { StoredStep } from "@maru/store";
 import type { PreparedTool, ToolSet } from "@maru/tools";
+import { isSummary } from "./summary.ts";
 
 /**
  * Structured answers. K-EXAONE's hosts forbid tools together with a response format, so an answer of a given shape is
@@ -82,6 +83,10 @@ export const repairsLeft = (steps: readonly StoredStep[]): boolean =>
 
 /** An answer in words where a call of the tool was asked for. */
 export const isStrayText = (step: StoredStep): boolean =>
-  step.kind === "model" && step.state === "done" && step.output !== null && step.output.toolCalls.length === 0;
+  step.kind === "model" &&
+  step.state === "done" &&
+  step.output !== null &&
+  step.output.toolCalls.length === 0 &&
+  !isSummary(step);
 
 export const NUDGE = `Hand your answer in by calling ${SUBMIT_TOOL}. Nothing else is read.`;

@@ -26,7 +26,12 @@ export interface Claim {
   /** Database clock at the claim. */
   readonly now: Date;
   readonly steps: readonly StoredStep[];
+  /** From `threadFrom` on. */
   readonly threadMessages: readonly Message[];
+  /** Stands for the thread's messages before those, where the agent asked for summaries and there is one. */
+  readonly threadSummary: string | null;
+  /** Number of the first of `threadMessages` in its thread. */
+  readonly threadFrom: number;
   /** What the claim itself added to the run's events. */
   readonly events: readonly StoredEvent[];
 }
@@ -66,6 +71,8 @@ export interface JournalWrite {
     /** What the run adds to its thread. */
     readonly messages: readonly Message[];
     readonly tokens: number;
+    /** Replaces the thread's summary: it stands for the messages before number `upto`. */
+    readonly summary?: { readonly text: string; readonly upto: number };
   } | null;
 }
 export type WriteResult =
@@ -171,6 +178,8 @@ export function createJournal(db: Database, options: { maxBatch: number } = { ma
             ({ ...step, startedAt: started_at, finishedAt: finished_at }) as StoredStep,
         ),
         threadMessages: r.messages.map(threadMessage),
+        threadSummary: r.summary,
+        threadFrom: r.summary_upto,
         events: claimEvents(r),
       };
     },
@@ -284,6 +293,7 @@ function operation(
             reason: end.reason,
             error: end.error,
             tokens: end.tokens,
+            summary: end.summary ?? null,
             messages: end.messages.map((message) => ({
               role: message.role,
               content: message.content,
@@ -317,6 +327,8 @@ type ClaimRow =
       last_event: number;
       steps: { started_at: string; finished_at: string | null; [field: string]: unknown }[];
       messages: ThreadRow[];
+      summary: string | null;
+      summary_upto: number;
     };
 interface ThreadRow {
   readonly role: "user" | "assistant" | "tool";

@@ -14,6 +14,8 @@ export interface ModelOutput {
   readonly answeredBy?: string;
   /** Attempts before that, with why they gave no answer. */
   readonly tried?: readonly Tried[];
+  /** Set when the text is a summary of the thread: how many of its messages it takes in. */
+  readonly summarised?: number;
   /** Why a step in state `error` failed. */
   readonly error?: { readonly code: string; readonly message: string };
 }
@@ -73,6 +75,7 @@ export function stepObject(step: StoredStep): Step {
           ...(step.output.answeredBy === undefined ? {} : { model: step.output.answeredBy }),
           ...(step.output.model === "" ? {} : { upstream_model: step.output.model }),
           ...(step.output.tried === undefined ? {} : { tried: step.output.tried.map((item) => ({ ...item })) }),
+          ...(step.output.summarised === undefined ? {} : { summarised_messages: step.output.summarised }),
           usage_estimated: step.output.usage.estimated,
           input_tokens: step.output.usage.inputTokens,
           cached_input_tokens: step.output.usage.cachedInputTokens,

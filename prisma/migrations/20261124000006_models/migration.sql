@@ -111,7 +111,8 @@ REVOKE EXECUTE ON FUNCTION take_upstream_slot(text, double precision, double pre
 GRANT EXECUTE ON FUNCTION take_upstream_slot(text, double precision, double precision, int, uuid, int),
   give_upstream_slot(text, uuid), pause_upstream(text, int) TO maru_runtime;
 
--- As before, but an agent on an endpoint of the workspace's own is not simulated, whatever stands in for the catalogue.
+-- As before, but an agent on an endpoint of the workspace's own is not simulated, whatever stands in for the catalogue; and
+-- of a long thread only as much is reserved as the agent will send.
 CREATE OR REPLACE FUNCTION create_run(p jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_ws uuid := (p->>'workspace_id')::uuid;
@@ -132,7 +133,8 @@ BEGIN
       RETURN jsonb_build_object('replayed', true, 'run', run_object(v_ws, v_old.id));
     END IF;
   END IF;
-  SELECT d.id, d.agent_id, d.revision, r.reserve_tokens, r.spec #>> '{model,name}' AS model INTO v_dep
+  SELECT d.id, d.agent_id, d.revision, r.reserve_tokens, r.spec #>> '{model,name}' AS model,
+         (r.spec #>> '{memory,thread,maxTokens}')::int AS thread_max INTO v_dep
     FROM deployments d
     JOIN revisions r ON r.workspace_id = d.workspace_id AND r.agent_id = d.agent_id AND r.number = d.revision
    WHERE d.workspace_id = v_ws AND d.name = p->>'deployment';
@@ -155,7 +157,7 @@ BEGIN
     RAISE EXCEPTION 'thread busy' USING ERRCODE = 'MR003';
   END IF;
   INSERT INTO run_events (workspace_id, run_id, seq, type, data, at) VALUES (v_ws, v_run, 1, 'run.queued', '{}', v_now);
-  PERFORM quota_reserve(v_ws, v_run, 'tokens', v_dep.reserve_tokens + v_thread_tokens + (p->>'input_tokens')::int, v_now);
+  PERFORM quota_reserve(v_ws, v_run, 'tokens', v_dep.reserve_tokens + LEAST(v_thread_tokens, v_dep.thread_max) + (p->>'input_tokens')::int, v_now);
   PERFORM quota_reserve(v_ws, v_run, 'runs', 1, v_now);
   RETURN jsonb_build_object('replayed', false, 'run', run_object(v_ws, v_run));
 END $$;

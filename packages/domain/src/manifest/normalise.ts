@@ -174,7 +174,12 @@ export function normaliseManifest(value: unknown, deps: NormaliseDeps): { spec: 
       ),
       identicalCalls: limits.identicalCalls ?? LIMITS.identicalCalls.default,
     },
-    memory: { thread: { strategy: "trim", maxTokens: spec.memory?.thread?.maxTokens ?? LIMITS.threadTokens.default } },
+    memory: {
+      thread: {
+        strategy: spec.memory?.thread?.strategy ?? "trim",
+        maxTokens: spec.memory?.thread?.maxTokens ?? LIMITS.threadTokens.default,
+      },
+    },
   };
   if (errors.length > 0) throw refusal(errors, deps);
   return { spec: normal, deployment: deploy?.name ?? metadata.name };
