@@ -181,7 +181,7 @@ describeEachBackend("routing", (backend) => {
     expect((await stepsOf(run.id))[0]).toMatchObject({ model: "mine", upstream_model: UPSTREAM });
   });
 
-  test("a model its host no longer has is withdrawn: the fallback answers, the step says why, the deployment is degraded", async () => {
+  test("E5: a model its host no longer has is withdrawn: the fallback answers, the step says why, the deployment is degraded", async () => {
     await add({ name: "gone", upstream_model: "no/such-model" });
     await house.deploy(person, manifest("falls", { model: "{ name: gone, fallbacks: [k-exaone] }" }));
     const run = await house.run(person, "falls", "서울 날씨 알려줘");

@@ -16,7 +16,7 @@ const span = (policy: QuotaPolicy, instant: Date) => {
 };
 
 describe("through the 28th", () => {
-  test("ends when the 29th begins in Seoul, and the next window begins there", () => {
+  test("E4: ends when the 29th begins in Seoul, and the next window begins there", () => {
     const before = span(seoul, at("2026-01-28T14:59:59.999Z"));
     const after = span(seoul, at("2026-01-28T15:00:00.000Z"));
     expect([before.endsAt.toISOString(), before.lastDay]).toEqual(["2026-01-28T15:00:00.000Z", "2026-01-28"]);

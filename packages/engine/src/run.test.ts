@@ -224,13 +224,29 @@ describe("the loop", () => {
     ]);
   });
 
-  test("a tool that is not there is a result with the names of those that are", async () => {
+  test("A6: a tool that is not there is a result with the names of those that are", async () => {
     const it = world([calls("nope"), says("done")], { tools: { a: async () => "" } });
     await it.run();
     expect(it.writes[1]?.done[0]).toMatchObject({
       state: "error",
       output: { code: "unknown_tool", output: expect.stringContaining("a") },
     });
+  });
+
+  test("A7: a call repeated with the same result again and again ends the run; with another result it goes on", async () => {
+    const same = world(
+      Array.from({ length: 9 }, () => calls("a")),
+      { tools: { a: async () => "1" } },
+    );
+    await same.run();
+    expect(same.called).toHaveLength(3);
+    expect(same.end()).toMatchObject({ status: "incomplete", reason: "repeated_call" });
+    let times = 0;
+    const changing = world([...Array.from({ length: 6 }, () => calls("a")), says("done")], {
+      tools: { a: async () => String(times++) },
+    });
+    await changing.run();
+    expect(changing.end()).toMatchObject({ status: "completed", output: "done" });
   });
 
   test("an empty answer is asked for once more, then fails", async () => {
@@ -341,7 +357,7 @@ describe("routing", () => {
     expect(it.writes[0]?.usage).toMatchObject({ inputTokens: 20, outputTokens: 10 });
   });
 
-  test("a stream that broke after text was seen keeps it in its own step; one new step follows, once", async () => {
+  test("R11: a stream that broke after text was seen keeps it in its own step; a new step replaces it, once", async () => {
     const it = world([new HostError("stream_interrupted"), says("whole")], { heard: "ha" });
     await it.run();
     expect(it.writes[0]?.done[0]).toMatchObject({ state: "error", output: { text: "ha" } });
