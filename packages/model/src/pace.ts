@@ -36,8 +36,8 @@ export interface UpstreamSlots {
 const MINUTE_MS = 60_000;
 /** A slot that nobody gives back (its process died) is free again after this; longer than any call. */
 const LEASE_MS = 900_000;
-/** How long a waiting process goes at most without looking again: another may have given a slot back. */
-const LOOK_MS = 1_000;
+/** How long a waiting process goes at most without looking again: another process may have given a slot back. */
+const LOOK_MS = 250;
 
 /** Slots of this process alone. */
 export function createLocalSlots(clock: Pick<ModelClock, "now">): UpstreamSlots {
@@ -109,6 +109,8 @@ export function createPacer(deps: {
   const limited = limits.callsPerMinute !== null || limits.inFlight !== null;
   let last: Promise<unknown> = Promise.resolve();
   let pausedUntil = 0;
+  /** Wakes the one that waits for a slot: this process has just given one back. */
+  let wake = new AbortController();
 
   const takeOne = async (signal: AbortSignal): Promise<() => void> => {
     for (;;) {
@@ -125,11 +127,19 @@ export function createPacer(deps: {
           from = own;
           waitMs = (await from.take(key, terms, lease)).waitMs;
         }
-        if (waitMs === 0) return () => void from.give(key, lease.id).catch(() => {});
+        if (waitMs === 0)
+          return () =>
+            void from
+              .give(key, lease.id)
+              .catch(() => {})
+              .then(() => {
+                wake.abort();
+                wake = new AbortController();
+              });
         // Another process may give a slot back sooner; and not all are to look at the same instant.
         waitMs = Math.min(waitMs, LOOK_MS) * (0.75 + random() / 2);
       }
-      await clock.sleep(Math.max(1, waitMs), signal).catch(() => {});
+      await clock.sleep(Math.max(1, waitMs), AbortSignal.any([signal, wake.signal])).catch(() => {});
     }
   };
 

@@ -24,7 +24,7 @@ if paused > now then return math.ceil(paused - now) end
 local every, tolerance, room = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 if room >= 0 then
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-  if redis.call('ZCARD', KEYS[2]) >= room then return 1000 end
+  if redis.call('ZCARD', KEYS[2]) >= room then return 250 end
 end
 if every >= 0 then
   local due = math.max(tonumber(state[1]) or now, now)

@@ -82,7 +82,7 @@ BEGIN
   END IF;
   IF p_in_flight IS NOT NULL THEN
     DELETE FROM upstream_leases WHERE key = p_key AND until <= v_now;
-    IF (SELECT count(*) FROM upstream_leases WHERE key = p_key) >= p_in_flight THEN RETURN 1000; END IF;
+    IF (SELECT count(*) FROM upstream_leases WHERE key = p_key) >= p_in_flight THEN RETURN 250; END IF;
   END IF;
   IF p_every_ms IS NOT NULL THEN
     v_due := GREATEST(COALESCE(v.due, v_now), v_now);
