@@ -10,9 +10,8 @@ export interface SseEvent {
  * completion can't be resumed.
  */
 export function createSseSplitter() {
-  let rest = "";
-  /** How much of `rest` is known to hold no line end, so that a long line in many pieces is searched once. */
-  let searched = 0;
+  /** A line whose end has not come: in pieces, since joining and searching them each time would take quadratic time. */
+  let rest: string[] = [];
   let event = "";
   let data: string | null = null;
 
@@ -35,24 +34,24 @@ export function createSseSplitter() {
   return {
     push(text: string): SseEvent[] {
       const events: SseEvent[] = [];
-      rest += text;
       let start = 0;
-      for (let end = rest.indexOf("\n", searched); end >= 0; end = rest.indexOf("\n", start)) {
-        take(rest.slice(start, rest.charCodeAt(end - 1) === 13 && end > start ? end - 1 : end), events);
+      for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", start)) {
+        const line = rest.length === 0 ? text.slice(start, end) : rest.join("") + text.slice(start, end);
+        rest = [];
+        take(line.endsWith("\r") ? line.slice(0, -1) : line, events);
         start = end + 1;
       }
-      rest = start === 0 ? rest : rest.slice(start);
-      searched = rest.length;
+      if (start < text.length) rest.push(text.slice(start));
       return events;
     },
 
     /** What stood at the end of the body without the blank line that closes an event; hosts forget it. */
     end(): SseEvent[] {
       const events: SseEvent[] = [];
-      if (rest !== "") take(rest.endsWith("\r") ? rest.slice(0, -1) : rest, events);
+      const line = rest.join("");
+      rest = [];
+      if (line !== "") take(line.endsWith("\r") ? line.slice(0, -1) : line, events);
       take("", events);
-      rest = "";
-      searched = 0;
       return events;
     },
   };
