@@ -3,11 +3,21 @@
 import { inFlightBench } from "./in-flight.ts";
 import { pathBench } from "./path.ts";
 import { openBench } from "./setup.ts";
+import { assemblerBench, firstTokenBench } from "./wire.ts";
 
 const which = process.argv.slice(2);
 const wanted = (name: string) => which.length === 0 || which.includes(name);
 
 console.log(`Node ${process.version}, ${process.platform} ${process.arch}`);
+if (wanted("assembler")) await assemblerBench();
+if (wanted("first-token")) {
+  const bench = await openBench();
+  try {
+    await firstTokenBench(bench);
+  } finally {
+    await bench.close();
+  }
+}
 if (wanted("path")) {
   const bench = await openBench();
   try {

@@ -18,5 +18,6 @@ export { listModels } from "./list.ts";
 export { neutralised, restored } from "./neutralise.ts";
 export { createLocalSlots, type SlotTerms, slotTerms, type UpstreamLimits, type UpstreamSlots } from "./pace.ts";
 export { buildRequest, thinks } from "./request.ts";
+export { createSseSplitter } from "./sse.ts";
 export { estimateRequestTokens, estimateTokens } from "./tokens.ts";
 export type { WireChunk } from "./wire.ts";
