@@ -383,6 +383,7 @@ export const routes = {
     summary: "Add an OpenAI-compatible endpoint of one's own as a model of this workspace",
     access: "agents:write",
     body: o.NewModelEndpoint,
+    idempotent: true,
     replies: { 201: o.Model },
     problems: ["name_taken", "url_not_allowed", "limit_out_of_range"],
   },

@@ -3,9 +3,8 @@ import { trimHistory } from "@maru/domain";
 import type { Claim, StoredStep } from "@maru/store";
 import { isStrayText, NUDGE, SUBMIT_TOOL } from "./submit.ts";
 import { isSummary, recalled, summaryMessages } from "./summary.ts";
+import { messageTokens } from "./tokens.ts";
 
-/** Roles, separators and end marks of one message. */
-const MESSAGE_TOKENS = 8;
 /** Of a tool result that is too long for the context, this much stays. */
 const KEPT_CHARACTERS = 400;
 
@@ -35,15 +34,6 @@ export function conversation(
   // The newest exchange stays even where the thread's own limit is too small for it, but not where the context is.
   return [system, ...(room < 0 ? [] : before), ...(total(history) > room ? [] : history), ...current];
 }
-
-/** Tokens of a message with its marks. */
-export const messageTokens = (message: Message, estimate: (text: string) => number): number =>
-  estimate(message.content) +
-  MESSAGE_TOKENS +
-  (message.role === "assistant"
-    ? estimate(message.reasoning ?? "") +
-      (message.toolCalls ?? []).reduce((sum, call) => sum + estimate(call.arguments) + MESSAGE_TOKENS, 0)
-    : 0);
 
 /** Cuts the oldest tool results down until the messages fit, as far as that goes. */
 function shortened(messages: readonly Message[], limit: number, tokens: (message: Message) => number): Message[] {

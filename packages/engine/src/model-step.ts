@@ -1,9 +1,9 @@
-import type { Message, ModelRequest, TokenUsage } from "@maru/contract";
+import type { ModelRequest, TokenUsage } from "@maru/contract";
 import { storableText } from "@maru/domain";
 import type { JournalWrite, ModelOutput, StepDone, StoredStep, Tried } from "@maru/store";
 import type { ToolSet } from "@maru/tools";
 import { type Asked, askModels, mayAskAgain, sum } from "./ask.ts";
-import { conversation, messageTokens } from "./conversation.ts";
+import { conversation } from "./conversation.ts";
 import type { End } from "./end.ts";
 import type { RunJournal, RunOutcome } from "./journal-run.ts";
 import { emptyOutput, storableAnswer, trailingFailures, usedTokens } from "./journal-state.ts";
@@ -32,8 +32,6 @@ const FAILURES: Readonly<Record<string, string>> = {
   content_filtered: "The model's host withheld the answer.",
   model_failed: "The model's host ended the answer with an error, twice.",
 };
-/** Enough for what matters of a long conversation. */
-const SUMMARY_TOKENS = 1_024;
 /** Room that is left beside the prompt and the answer: hosts count a little differently. */
 const CONTEXT_MARGIN = 256;
 
@@ -98,25 +96,10 @@ export function createModelSteps(deps: ModelStepDeps) {
   /** The model step as a summary of the thread; whatever comes of it, the run goes on with a step that answers. */
   const summarise = async (step: StoredStep, count: number): Promise<RunOutcome | null> => {
     const request = (route: ModelRoute): ModelRequest | null => {
-      const { model } = route;
-      const maxOutputTokens = Math.min(SUMMARY_TOKENS, model.maxOutputTokens.max);
-      const tokens = (message: Message) => messageTokens(message, (text) => ports.model.estimateText(model, text));
-      const limit = model.contextTokens - maxOutputTokens - CONTEXT_MARGIN;
-      const request: ModelRequest = {
-        model,
-        messages: summaryRequest(claim, count, limit, tokens),
-        tools: [],
-        thinking: false,
-        temperature: model.sampling.temperature,
-        topP: model.sampling.topP,
-        presencePenalty: model.sampling.presencePenalty,
-        seed: spec.model.seed,
-        maxOutputTokens,
-        parallelToolCalls: false,
-      };
-      prompt = ports.model.estimateRequest(request);
+      const asked = summaryRequest(claim, count, route.model, ports.model);
+      prompt = ports.model.estimateRequest(asked);
       asking = route;
-      return spec.limits.tokens - usedTokens(steps) < prompt + maxOutputTokens ? null : request;
+      return spec.limits.tokens - usedTokens(steps) < prompt + asked.maxOutputTokens ? null : asked;
     };
     const asked = await askModels({ routes, names, port: ports.model, signal: live, request, onDelta: () => {} });
     const failed = (output: ModelOutput, message: string): StepDone[] => [
@@ -134,7 +117,11 @@ export function createModelSteps(deps: ModelStepDeps) {
         ...(usage === null ? {} : { usage }),
         ...answeredBy(route, tried),
       };
-      return journal.next(step, { done: failed(output, failure.message), ...chargeFor(step, route, usage) }, reserve());
+      return journal.next(
+        step,
+        { done: failed(output, failure.message), ...chargeFor(step, route ?? asking, usage) },
+        reserve(),
+      );
     }
     const { answer, route, tried, wasted } = asked;
     const usage = sum(wasted, answer.usage);
@@ -146,20 +133,13 @@ export function createModelSteps(deps: ModelStepDeps) {
     return journal.next(step, { done, ...chargeFor(step, route, usage) }, reserve());
   };
 
-  /** How many messages of the thread are to be summarised before the first answer; by the first model of the run. */
-  const toSummarise = (): number => {
-    const model = routes.find((route) => route !== null)?.model;
-    if (model === undefined) return 0;
-    const tokens = (message: Message) => messageTokens(message, (text) => ports.model.estimateText(model, text));
-    return summaryDue(claim, steps, tokens, model.contextTokens / 2);
-  };
-
   /** One model step, to its end in the journal. Null = the run goes on. */
   const step = async (step: StoredStep): Promise<RunOutcome | null> => {
     written = "";
     prompt = 0;
     asking = null;
-    const older = toSummarise();
+    const first = routes.find((route) => route !== null);
+    const older = first ? summaryDue(claim, steps, first.model, ports.model) : 0;
     if (older > 0) return summarise(step, older);
     const asked = await askModels({
       routes,
@@ -172,12 +152,13 @@ export function createModelSteps(deps: ModelStepDeps) {
         ports.live.delta(claim.runId, step.seq, delta.kind, delta.text);
       },
     });
-    if (asked.kind === "no_room") return journal.finish(journal.incomplete("max_tokens"));
+    if (asked.kind === "no_room")
+      return journal.finish(journal.incomplete("max_tokens"), chargeFor(step, asking, asked.wasted));
     if (asked.kind === "answered") return verdict(step, asked);
 
     const { failure, route, shown, tried, wasted } = asked;
     const usage = failure.usage === undefined ? wasted : sum(wasted, failure.usage);
-    const charge = chargeFor(step, route, usage);
+    const charge = chargeFor(step, route ?? asking, usage);
     const output: ModelOutput = {
       ...emptyOutput(route?.model.upstreamModel ?? spec.model.name),
       // What was seen live stays as the failed step's own: nothing that follows is joined to it.
