@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { parseTranscript, TRANSCRIPT } from "../test/transcript.ts";
 import type { ChatMessage, ToolDefinition } from "./request.ts";
 import { renderPrompt, renderToolTurn } from "./template.ts";
 
@@ -79,5 +80,41 @@ test("a conversation with two tools is rendered byte for byte as the chat templa
 test("without thinking the prompt ends in a closed, empty think block", () => {
   expect(renderPrompt("", [{ role: "user", content: "hi" }], false)).toBe(
     "<|user|>\nhi<|endofturn|>\n<|assistant|>\n<think>\n\n</think>\n\n",
+  );
+});
+
+test("LG AI Research's published transcript is rendered byte for byte", () => {
+  const { tools, messages } = parseTranscript(TRANSCRIPT);
+  expect(messages.filter((message) => message.role === "assistant")).toHaveLength(9);
+  const open = "<|assistant|>\n<think>\n";
+  expect(renderPrompt(renderToolTurn(tools), messages, true)).toBe(TRANSCRIPT + open);
+});
+
+test("the reasoning of an earlier user turn is dropped, that of the current one kept", () => {
+  const turn = (question: string, reasoning: string): ChatMessage[] => [
+    { role: "user", content: question },
+    { role: "assistant", content: "", reasoning, calls: [{ id: "a", name: "f", arguments: "{}" }] },
+    { role: "tool", toolCallId: "a", content: "1" },
+  ];
+  const text = renderPrompt("", [...turn("first", "old thought"), ...turn("second", "new thought")], true);
+  expect(text).not.toContain("old thought");
+  expect(text).toContain("<think>\nnew thought\n</think>\n\n<tool_call>");
+});
+
+test("text before calls stands on its own line, results of one batch share one turn in their order", () => {
+  const calls = ["a", "b"].map((id) => ({ id, name: "f", arguments: `{"x": "${id}"}` }));
+  const text = renderPrompt(
+    "",
+    [
+      { role: "user", content: "hi" },
+      { role: "assistant", content: "Looking.", reasoning: "", calls },
+      { role: "tool", toolCallId: "b", content: "second call's result, sent first" },
+      { role: "tool", toolCallId: "a", content: "first call's" },
+    ],
+    false,
+  );
+  expect(text).toContain('\n\nLooking.\n<tool_call>{"name": "f", "arguments": {"x": "a"}}</tool_call>\n<tool_call>');
+  expect(text).toContain(
+    "<|tool|>\n<tool_result>second call's result, sent first</tool_result>\n<tool_result>first call's</tool_result><|endofturn|>",
   );
 });
