@@ -1,100 +1,82 @@
-import { CONTEXT_TOKENS } from "./catalogue.ts";
-import type { Directives } from "./model/directives.ts";
-import { speak } from "./model/model.ts";
+import type { ServedModel } from "./catalogue.ts";
+import type { Utterance } from "./model/utterance.ts";
 import { toRawText } from "./model/utterance.ts";
-import { createPrefixCache } from "./prefix-cache.ts";
+import type { PrefixCache } from "./prefix-cache.ts";
 import type { ChatRequest } from "./request.ts";
 import { digestOf } from "./seeded.ts";
 import { renderPrompt, renderToolTurn } from "./template.ts";
 import { countTokens, firstTokens } from "./tokens.ts";
-import type { Usage } from "./wire/envelope.ts";
-import type { Dialect, WireFinish, WireMessage } from "./wire/friendli.ts";
+import type { Counts } from "./wire/dialect.ts";
 
-export interface Completion {
-  /** Identifies the request; ids and chunk sizes come from it. */
+/** A request as the model sees it. */
+export interface Prompt {
+  readonly text: string;
+  /** The tool turn at its start, which identifies the tool set. */
+  readonly toolTurn: string;
+  readonly tokens: number;
+  /** The most tokens its answer may have. */
+  readonly cap: number;
+  /** Identifies the request; ids, chunk sizes and counts of tries come from it. */
   readonly digest: string;
-  /** Unix seconds. */
-  readonly created: number;
-  readonly message: WireMessage;
-  readonly finish: WireFinish;
-  readonly usage: Usage;
-  readonly directives: Directives;
 }
 
-export interface CompleterOptions {
-  readonly seed: string;
-  readonly dialect: Dialect;
-  readonly maxOutputTokens: number;
-  readonly clock: { now(): Date };
+/** The model's answer in tokens and text, before any parser. */
+export interface Completion {
+  readonly raw: string;
+  /** False when a token limit cut it. */
+  readonly complete: boolean;
+  readonly counts: Counts;
 }
 
-const KOREA_AHEAD_MS = 9 * 3_600_000;
+/** Renders the prompt; null when it fills the model's context and leaves no room for an answer. */
+export function readPrompt(request: ChatRequest, model: ServedModel, hostCap: number, seed: string): Prompt | null {
+  const toolTurn = renderToolTurn(request.tools);
+  const text = renderPrompt(toolTurn, request.messages, request.thinking);
+  const tokens = countTokens(text);
+  if (tokens >= model.contextTokens) return null;
+  const most = Math.min(hostCap, model.maxOutputTokens, model.contextTokens - tokens);
+  const cap = Math.min(request.maxTokens ?? most, most);
+  const { toolChoice, responseFormat, stop, kwargs = {} } = request;
+  const digest = digestOf([
+    seed,
+    request.seed,
+    request.model,
+    cap,
+    request.parseReasoning,
+    request.includeReasoning,
+    request.parallelToolCalls,
+    JSON.stringify([toolChoice, responseFormat, stop, kwargs.thinking ?? null, kwargs.enable_thinking ?? null]),
+    text,
+  ]);
+  return { text, toolTurn, tokens, cap, digest };
+}
 
 /**
- * Turns requests into completions: prompt, utterance, raw text, wire. The same request and seed give the same
- * completion, but for `cached_tokens`, which depends on the previous request of `apiKey`. Gives null when the prompt
- * alone fills the context.
+ * Writes what the model decided as raw text, within the request's stop strings and limits. `rewrite` may change the
+ * text first, as a raw fault does. `cached_tokens` depends on the previous prompt of the same key.
  */
-export function createCompleter(
-  options: CompleterOptions,
-): (request: ChatRequest, apiKey: string) => Completion | null {
-  const prefixes = createPrefixCache();
-  return (request, apiKey) => {
-    const toolTurn = renderToolTurn(request.tools);
-    const prompt = renderPrompt(toolTurn, request.messages, request.thinking);
-    const promptTokens = countTokens(prompt);
-    if (promptTokens >= CONTEXT_TOKENS) return null;
-    const now = options.clock.now().getTime();
-    const { utterance, directives } = speak(
-      request,
-      toolTurn,
-      new Date(now + KOREA_AHEAD_MS).toISOString().slice(0, 10),
-    );
-
-    const spoken = stopAt(toRawText(utterance, request.thinking), request);
-    const cap = Math.min(
-      request.maxTokens ?? options.maxOutputTokens,
-      options.maxOutputTokens,
-      CONTEXT_TOKENS - promptTokens,
-    );
-    // The end-of-turn token counts as well: an answer of exactly `cap` tokens has no room left for it.
-    const wanted = countTokens(spoken) + 1;
-    const complete = wanted <= cap;
-    const raw = complete ? spoken : firstTokens(spoken, cap);
-    const completionTokens = complete ? wanted : cap;
-
-    const digest = digestOf([
-      options.seed,
-      request.seed,
-      request.model,
-      cap,
-      request.parseReasoning,
-      request.includeReasoning,
-      request.parallelToolCalls,
-      JSON.stringify([request.toolChoice, request.responseFormat, request.stop]),
-      prompt,
-    ]);
-    const { parseReasoning, includeReasoning, thinking } = request;
-    const { message, finish } = options.dialect.message(raw, {
-      thinking,
-      parseReasoning,
-      includeReasoning,
-      digest,
-      complete,
-    });
-    return {
-      digest,
-      created: Math.floor(now / 1_000),
-      message,
-      finish,
-      usage: {
-        prompt_tokens: promptTokens,
-        completion_tokens: completionTokens,
-        total_tokens: promptTokens + completionTokens,
-        prompt_tokens_details: { cached_tokens: prefixes.cachedTokens(apiKey, prompt, promptTokens) },
-      },
-      directives,
-    };
+export function complete(
+  request: ChatRequest,
+  prompt: Prompt,
+  utterance: Utterance & { readonly raw?: string },
+  cache: { readonly prefixes: PrefixCache; readonly key: string },
+  rewrite: ((raw: string) => { readonly raw: string; readonly cut?: boolean }) | null = null,
+): Completion {
+  const written = utterance.raw ?? stopAt(toRawText(utterance, request.thinking), request);
+  const { raw: spoken, cut = false } = rewrite?.(written) ?? { raw: written };
+  // The end-of-turn token counts as well: an answer of exactly `cap` tokens has no room left for it.
+  const wanted = countTokens(spoken) + 1;
+  const fits = wanted <= prompt.cap;
+  const raw = fits ? spoken : firstTokens(spoken, prompt.cap);
+  return {
+    raw,
+    complete: fits && !cut,
+    counts: {
+      promptTokens: prompt.tokens,
+      completionTokens: fits ? wanted : prompt.cap,
+      cachedTokens: cache.prefixes.cachedTokens(cache.key, prompt.text, prompt.tokens),
+      reasoningTokens: request.thinking ? countTokens(raw.split("</think>", 1)[0] ?? "") : 0,
+    },
   };
 }
 

@@ -48,7 +48,10 @@ export interface ChatRequest {
   readonly seed: string;
   readonly stream: boolean;
   readonly includeUsage: boolean;
+  /** Whether the prompt ends in an open think block. */
   readonly thinking: boolean;
+  /** The switches as the request has them: some hosts' parsers look at these and not at the prompt. */
+  readonly kwargs?: { readonly thinking?: boolean | undefined; readonly enable_thinking?: boolean | undefined };
   readonly parseReasoning: boolean;
   readonly includeReasoning: boolean;
 }

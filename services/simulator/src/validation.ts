@@ -18,10 +18,12 @@ const MAX_ERRORS = 32;
  * Reads a chat completion body as strictly as Friendli's schema: no `developer` role, tool results as plain strings,
  * `parameters` required, no unknown keys in a tool, `tools` never with `response_format` or `min_tokens`. Unknown keys
  * at the top are ignored, as its SDK users rely on. `parseReasoning` is the endpoint's default for `parse_reasoning`.
+ * Hosts that are not `strict` take `tools` with `response_format`; see `lenient` for the rest of what they take.
  */
 export function readChatRequest(
   body: unknown,
   parseReasoning: boolean,
+  strict = true,
 ): { readonly request: ChatRequest } | { readonly errors: readonly ValidationError[] } {
   const errors: ValidationError[] = [];
   const fail = (loc: Loc, type: string, msg: string): void => {
@@ -41,7 +43,7 @@ export function readChatRequest(
   const toolChoice = readToolChoice(body.tool_choice, tools, fail);
   const responseFormat = readResponseFormat(body.response_format, fail);
 
-  if (tools.length > 0 && given(body, "response_format")) {
+  if (strict && tools.length > 0 && given(body, "response_format")) {
     fail(["response_format"], "value_error", "Value error, response_format can not be used with tools");
   }
   if (tools.length > 0 && given(body, "min_tokens")) {
@@ -95,7 +97,7 @@ export function readChatRequest(
     seed: readSeed(body.seed, fail),
     stream,
     includeUsage: isObject(streamOptions) && streamOptions.include_usage === true,
-    thinking: readThinking(body.chat_template_kwargs, fail),
+    ...readThinking(body.chat_template_kwargs, fail),
     parseReasoning: flag("parse_reasoning", parseReasoning),
     includeReasoning: flag("include_reasoning", true),
   };
@@ -145,14 +147,18 @@ function readSeed(value: unknown, fail: Fail): string {
 }
 
 /** K-EXAONE thinks unless told not to. */
-function readThinking(value: unknown, fail: Fail): boolean {
-  if (value === undefined || value === null) return true;
+function readThinking(value: unknown, fail: Fail): Pick<ChatRequest, "thinking" | "kwargs"> {
+  if (value === undefined || value === null) return { thinking: true };
   if (!isObject(value)) {
     fail(["chat_template_kwargs"], "dict_type", "Input should be a valid dictionary");
-    return true;
+    return { thinking: true };
   }
-  const flag = value.enable_thinking ?? true;
-  if (typeof flag !== "boolean")
-    fail(["chat_template_kwargs", "enable_thinking"], "bool_type", "Input should be a valid boolean");
-  return flag !== false;
+  const flag = (name: string): boolean | undefined => {
+    const given = value[name] ?? undefined;
+    if (given === undefined || typeof given === "boolean") return given;
+    fail(["chat_template_kwargs", name], "bool_type", "Input should be a valid boolean");
+    return undefined;
+  };
+  const kwargs = { thinking: flag("thinking"), enable_thinking: flag("enable_thinking") };
+  return { thinking: kwargs.enable_thinking !== false, kwargs };
 }

@@ -16,6 +16,8 @@ export interface Directives {
   readonly answer: "empty" | number | null;
   /** Milliseconds added before the first byte. */
   readonly slowMs: number;
+  /** A named fault of the wire; `times` counts tries of the same request. */
+  readonly fault?: { readonly name: string; readonly times: number } | undefined;
   readonly error: { readonly status: number; readonly times: number; readonly retryAfterSeconds: number | null } | null;
 }
 
@@ -34,7 +36,7 @@ export function withoutDirectives(text: string): string {
 export function readDirectives(texts: readonly string[]): Directives {
   if (!texts.some((text) => text.includes("#sim"))) return NONE;
   const script: ScriptedBatch[] = [];
-  let { loop, answer, slowMs, error } = NONE;
+  let { loop, answer, slowMs, error, fault } = NONE;
   for (const text of texts) {
     for (const [, word, tail = ""] of text.matchAll(LINE)) {
       const rest = tail.trim();
@@ -44,6 +46,7 @@ export function readDirectives(texts: readonly string[]): Directives {
       else if (word === "long" && number > 0) answer = Math.min(number, MAX_WORDS);
       else if (word === "slow" && number > 0) slowMs = Math.min(number, MAX_SLOW_MS);
       else if (word === "error" && number >= 400 && number <= 599) error = readError(number, rest);
+      else if (word === "fault" && rest !== "") fault = { name: rest.split(/\s+/, 1)[0] ?? "", times: timesIn(rest) };
       else if (word === "tool") script.push({ kind: "calls", calls: readCalls(rest, true) });
       else if (word === "parallel") script.push({ kind: "calls", calls: readCalls(rest, false) });
       else if (word === "badargs") script.push({ kind: "bad" });
@@ -52,17 +55,22 @@ export function readDirectives(texts: readonly string[]): Directives {
       }
     }
   }
-  return { script, loop, answer, slowMs, error };
+  return { script, loop, answer, slowMs, error, fault };
 }
 
 function readError(status: number, rest: string): Directives["error"] {
-  const times = /\btimes=(\d{1,6})/.exec(rest)?.[1];
   const retryAfter = /\bretry-after=(\d{1,6})/.exec(rest)?.[1];
   return {
     status,
-    times: times === undefined ? Number.POSITIVE_INFINITY : Number(times),
+    times: timesIn(rest),
     retryAfterSeconds: retryAfter === undefined ? null : Number(retryAfter),
   };
+}
+
+/** The `times=N` of a line; without it there is no end. */
+function timesIn(rest: string): number {
+  const times = /\btimes=(\d{1,6})/.exec(rest)?.[1];
+  return times === undefined ? Number.POSITIVE_INFINITY : Number(times);
 }
 
 /** `NAME {json} NAME {json}`; with `single`, all after the first name is its arguments, verbatim, valid or not. */

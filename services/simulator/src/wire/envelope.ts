@@ -1,12 +1,4 @@
-import type { WireFinish, WireMessage } from "./friendli.ts";
-
-/** Token counts of one call; thinking is part of the completion. */
-export interface Usage {
-  readonly prompt_tokens: number;
-  readonly completion_tokens: number;
-  readonly total_tokens: number;
-  readonly prompt_tokens_details: { readonly cached_tokens: number };
-}
+import type { Counts, Dialect, StreamStep } from "./dialect.ts";
 
 export interface Envelope {
   readonly id: string;
@@ -15,34 +7,45 @@ export interface Envelope {
   readonly model: string;
 }
 
-/** The JSON body of a call that does not stream. */
-export function completionBody(envelope: Envelope, message: WireMessage, finish: WireFinish, usage: Usage): string {
-  const { id, created, model } = envelope;
-  const choices = [{ index: 0, message, logprobs: null, finish_reason: finish }];
-  return JSON.stringify({ id, object: "chat.completion", created, model, choices, usage });
+/** Any JSON object of the wire, open to be changed by a fault. */
+export type WireObject = Record<string, unknown>;
+
+/** One event of a stream: an object, or `[DONE]`. A chunk, which has `choices`, gets the envelope when it is written. */
+export type StreamItem = WireObject | "[DONE]";
+
+/** The body of a call that does not stream. */
+export function completionBody(
+  dialect: Dialect,
+  { id, created, model }: Envelope,
+  answer: ReturnType<Dialect["message"]>,
+  counts: Counts,
+): WireObject {
+  const { message, finish } = answer;
+  const choice = { index: 0, message, logprobs: null, finish_reason: finish, ...dialect.choiceExtras(finish) };
+  const body = { id, object: "chat.completion", created, model, choices: [choice] };
+  return { ...body, usage: dialect.usage(counts), ...dialect.bodyExtras };
 }
 
-/**
- * The server-sent events of a stream, each with its closing blank line: one for each delta, one with an empty delta
- * and the finish reason, with `usage` one more that has no choices, then `[DONE]`. The others say `usage: null`.
- */
-export function streamEvents(
-  envelope: Envelope,
-  deltas: readonly object[],
-  finish: WireFinish,
-  usage: Usage | null,
-): string[] {
-  const { id, created, model } = envelope;
-  // Everything but the delta is the same in each event; built once, since streams are mostly made of this.
-  const head = `data: ${JSON.stringify({ id, object: "chat.completion.chunk", created, model }).slice(0, -1)},"choices":[`;
-  const open = `${head}{"index":0,"delta":`;
-  const events = deltas.map(
-    (delta) => `${open}${JSON.stringify(delta)},"logprobs":null,"finish_reason":null}],"usage":null}\n\n`,
-  );
-  events.push(`${open}{},"logprobs":null,"finish_reason":"${finish}"}],"usage":null}\n\n`);
-  if (usage !== null) events.push(`${head}],"usage":${JSON.stringify(usage)}}\n\n`);
-  events.push("data: [DONE]\n\n");
-  return events;
+/** The chunks of a stream: one for each step, with `counts` one more that has usage and no choices, then `[DONE]`. */
+export function streamItems(dialect: Dialect, steps: readonly StreamStep[], counts: Counts | null): StreamItem[] {
+  const noUsage = dialect.nullUsage ? { usage: null } : {};
+  const items: StreamItem[] = steps.map(({ delta, finish }) => ({
+    choices: [{ index: 0, delta, logprobs: null, finish_reason: finish, ...dialect.choiceExtras(finish) }],
+    ...noUsage,
+  }));
+  if (counts !== null) items.push({ choices: [], usage: dialect.usage(counts) });
+  return [...items, "[DONE]"];
+}
+
+/** The items as server-sent events, each with its closing blank line. Chunks share id, time and model. */
+export function streamEvents({ id, created, model }: Envelope, items: readonly StreamItem[]): string[] {
+  // The envelope is the same in each event; written once, since streams are mostly made of it.
+  const head = JSON.stringify({ id, object: "chat.completion.chunk", created, model }).slice(0, -1);
+  return items.map((item) => {
+    if (item === "[DONE]") return "data: [DONE]\n\n";
+    const json = JSON.stringify(item);
+    return "choices" in item ? `data: ${head},${json.slice(1)}\n\n` : `data: ${json}\n\n`;
+  });
 }
 
 /** Cuts a text into pieces of 3 to 10 code points, as the host was seen to; `next` gives the sizes. */

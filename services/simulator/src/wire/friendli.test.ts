@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { numbersFrom } from "../seeded.ts";
+import type { WireContext, WireMessage } from "./dialect.ts";
 import { slicer } from "./envelope.ts";
-import { friendli, type WireContext, type WireMessage } from "./friendli.ts";
+import { friendli } from "./friendli.ts";
 
 const digest = "0123456789abcdef".repeat(4);
 const context: WireContext = { thinking: true, parseReasoning: true, includeReasoning: true, digest, complete: true };

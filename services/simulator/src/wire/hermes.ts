@@ -14,7 +14,7 @@ const HEAD = /^\s*\{\s*"name"\s*:\s*"((?:[^"\\]|\\.)*)"\s*(?:,\s*"arguments"\s*:
  * Splits an answer into the text before its first call and the calls. Text after the first call is dropped, as the
  * Hermes parsers do. Arguments are passed on as written, never repaired or re-serialised: the host's own contract says
  * they may be invalid JSON. An answer that was cut inside a call yields that call with the arguments so far, provided
- * its name was complete.
+ * its name was complete. Without one call that can be read everything stays text, as the host was seen to do.
  */
 export function splitToolCalls(content: string): { readonly text: string; readonly calls: readonly ParsedCall[] } {
   const first = content.indexOf(OPEN);
@@ -27,7 +27,7 @@ export function splitToolCalls(content: string): { readonly text: string; readon
     if (call !== null) calls.push(call);
     at = end < 0 ? -1 : content.indexOf(OPEN, end + CLOSE.length);
   }
-  return { text: content.slice(0, first), calls };
+  return { text: calls.length > 0 ? content.slice(0, first) : content, calls };
 }
 
 /**

@@ -1,0 +1,104 @@
+/** A JSON value of which maybe only the start is there. */
+export interface Partial {
+  readonly value: unknown;
+  /** Where the value ended, or the length of the text when it goes on. */
+  readonly end: number;
+  readonly complete: boolean;
+}
+
+/** Ends the reading: `value` is what stood there so far, undefined = nothing to keep. */
+class Cut extends Error {
+  readonly value: unknown;
+  constructor(value?: unknown) {
+    super("the text ends inside the value");
+    this.value = value;
+  }
+}
+
+/**
+ * Reads a JSON value whose text may end anywhere: objects and arrays keep what is complete in them, strings keep their
+ * start when `cutStrings` is set. Undefined when the text is malformed, or too short to say anything.
+ */
+export function readPartialJson(text: string, cutStrings: boolean): Partial | undefined {
+  let at = 0;
+  const space = (): void => {
+    while (/\s/.test(text[at] ?? "")) at++;
+  };
+  const expect = (char: string): void => {
+    space();
+    if (at >= text.length) throw new Cut();
+    if (text[at++] !== char) throw new SyntaxError(`expected ${char}`);
+  };
+  const string = (cut: boolean): string => {
+    const start = at++;
+    while (at < text.length && text[at] !== '"') at += text[at] === "\\" ? 2 : 1;
+    if (at < text.length) return JSON.parse(text.slice(start, ++at)) as string;
+    if (!cut) throw new Cut();
+    throw new Cut(JSON.parse(`${text.slice(start).replace(/\\(?:u[0-9a-fA-F]{0,3})?$/, "")}"`));
+  };
+  const scalar = (): unknown => {
+    const word = /^[-+.\w]*/.exec(text.slice(at))?.[0] ?? "";
+    at += word.length;
+    if (at >= text.length) throw new Cut(/^-?\d+$/.test(word) ? Number(word) : undefined);
+    return JSON.parse(word);
+  };
+  const members = <T>(holder: T, close: string, one: () => void): T => {
+    at++;
+    try {
+      space();
+      if (text[at] === close) at++;
+      else {
+        for (;;) {
+          one();
+          space();
+          if (at >= text.length) throw new Cut();
+          if (text[at++] === close) break;
+          if (text[at - 1] !== ",") throw new SyntaxError("expected a comma");
+        }
+      }
+    } catch (error) {
+      throw error instanceof Cut ? new Cut(holder) : error;
+    }
+    return holder;
+  };
+  /** Keeps the value even if it is cut, then goes on cutting. */
+  const into = (keep: (value: unknown) => void): void => {
+    try {
+      keep(value());
+    } catch (error) {
+      if (error instanceof Cut && error.value !== undefined) keep(error.value);
+      throw error;
+    }
+  };
+  const value = (): unknown => {
+    space();
+    if (at >= text.length) throw new Cut();
+    const char = text[at];
+    if (char === '"') return string(cutStrings);
+    if (char === "[") {
+      const list: unknown[] = [];
+      return members(list, "]", () => into((item) => list.push(item)));
+    }
+    if (char !== "{") return scalar();
+    const object: Record<string, unknown> = {};
+    return members(object, "}", () => {
+      space();
+      if (at >= text.length) throw new Cut();
+      if (text[at] !== '"') throw new SyntaxError("expected a key");
+      const key = string(false);
+      expect(":");
+      into((item) => {
+        object[key] = item;
+      });
+    });
+  };
+  try {
+    return { value: value(), end: at, complete: true };
+  } catch (error) {
+    if (error instanceof Cut)
+      return error.value === undefined ? undefined : { value: error.value, end: text.length, complete: false };
+    // RangeError: nested so deeply that it is no call of any tool.
+    if (error instanceof SyntaxError || error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
