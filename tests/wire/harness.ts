@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import type { AgentSpec, ModelDelta } from "@maru/contract";
 import { type EnginePorts, executeRun, type ModelRoute } from "@maru/engine";
 import {
@@ -44,8 +45,14 @@ export interface Played {
   readonly usage: readonly NonNullable<JournalWrite["usage"]>[];
 }
 
-/** Silence after which a host is given up here; pauses before retries are no pauses. */
-const SILENCE_MS = 250;
+/** Time runs faster here, for the client and for the simulator: pauses and limits keep their proportions. */
+export const TIMES_FASTER = 10;
+/** Silence after which a host is given up: less than its slow first byte, more than a busy machine needs. */
+const SILENCE_MS = 20_000;
+const clock = {
+  now: () => performance.timeOrigin + performance.now() * TIMES_FASTER,
+  sleep: (ms: number, signal: AbortSignal) => setTimeout(ms / TIMES_FASTER, undefined, { signal }),
+};
 const WEATHER = {
   type: "object",
   properties: { city: { type: "string" } },
@@ -65,7 +72,7 @@ export async function play(baseUrl: string, { host, stream, thinking }: Cell, in
     dialect: HOSTS[host],
     stream,
     maxRetries: 1,
-    sleep: async () => {},
+    clock,
     firstByteMs: SILENCE_MS,
     idleMs: SILENCE_MS,
   });
@@ -139,10 +146,7 @@ export async function play(baseUrl: string, { host, stream, thinking }: Cell, in
     clock: {
       now: () => performance.now(),
       date: () => new Date(),
-      after: (ms, callback) => {
-        const timer = setTimeout(callback, ms);
-        return () => clearTimeout(timer);
-      },
+      after: () => () => {},
     },
   };
   const claim: Claim = {
