@@ -30,7 +30,7 @@ export interface ScenarioAnswer {
 
 export interface ScenarioRule {
   readonly when?: ScenarioMatch;
-  readonly then: ScenarioAnswer;
+  readonly say: ScenarioAnswer;
 }
 
 /** The first rule that fits; a rule that says no step is a loop. */
@@ -44,7 +44,7 @@ export function ruleFor(rules: readonly ScenarioRule[], request: ChatRequest): S
     if (step !== undefined && step !== current.batches) return false;
     return tools === undefined || tools.every((name) => offered.includes(name));
   });
-  return rule?.then ?? null;
+  return rule?.say ?? null;
 }
 
 /** What a rule has the model say; null when it only names a fault. */
@@ -75,7 +75,7 @@ export function readScenario(value: unknown): ScenarioRule[] {
 const isText = (value: unknown): boolean => value === undefined || typeof value === "string";
 
 function ruleError(rule: unknown): string | null {
-  if (!isObject(rule) || !isObject(rule.then)) return "needs an object `then`";
+  if (!isObject(rule) || !isObject(rule.say)) return "needs an object `say`";
   const when = rule.when ?? {};
   if (!isObject(when)) return "`when` is no object";
   if (!isText(when.user) || !isText(when.result)) return "`when.user` and `when.result` are texts";
@@ -86,7 +86,7 @@ function ruleError(rule: unknown): string | null {
   ) {
     return "`when.tools` is a list of names";
   }
-  return answerError(rule.then);
+  return answerError(rule.say);
 }
 
 function answerError({ think, text, raw, calls, fault }: Record<string, unknown>): string | null {

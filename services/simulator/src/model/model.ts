@@ -1,4 +1,4 @@
-import { pythonJson } from "../python-json.ts";
+import { parseObject, pythonJson } from "../python-json.ts";
 import type { ChatRequest } from "../request.ts";
 import { fillArguments } from "./arguments.ts";
 import { type Conversation, readConversation } from "./conversation.ts";
@@ -28,8 +28,34 @@ export function speak(request: ChatRequest, toolTurn: string, today: string): Sp
   const directives = readDirectives(conversation.directiveSources);
   const tools = readTools(request.tools, toolTurn);
   const utterance = decide(request, conversation, directives, tools, today);
-  const allowed = request.parallelToolCalls ? utterance.calls : utterance.calls.slice(0, 1);
-  return { utterance: { ...utterance, calls: request.toolChoice === "none" ? [] : allowed }, directives };
+  const chosen = withinChoice(request, conversation, tools, utterance, today);
+  return {
+    utterance: { ...chosen, calls: request.parallelToolCalls ? chosen.calls : chosen.calls.slice(0, 1) },
+    directives,
+  };
+}
+
+/**
+ * What is left of an utterance under `tool_choice`. A host holds the model to it by a grammar: `required` and a named
+ * tool give at least one call, of that tool, whose arguments are a JSON object; `none` gives no call.
+ */
+function withinChoice(
+  request: ChatRequest,
+  conversation: Conversation,
+  tools: readonly KnownTool[],
+  utterance: Utterance,
+  today: string,
+): Utterance {
+  const choice = request.toolChoice;
+  if (choice === "auto") return utterance;
+  if (choice === "none") return { ...utterance, calls: [] };
+  const offered = tools.filter(({ name }) => choice === "required" || name === choice.name);
+  const calls = utterance.calls.filter(
+    (call) => offered.some(({ name }) => name === call.name) && parseObject(call.json) !== null,
+  );
+  if (calls.length > 0) return { ...utterance, calls };
+  const forced = forcedCall(request, conversation, tools, utterance.text, today);
+  return forced === null ? utterance : { ...utterance, text: "", calls: [forced] };
 }
 
 function decide(
