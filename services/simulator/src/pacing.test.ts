@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { paceOf, scheduleOf } from "./pacing.ts";
+import { paceOf, scheduleOf, scheduleThinking } from "./pacing.ts";
 
 const off = { callMs: 0, firstByteMs: 0, tokensPerSecond: 0, writeIntervalMs: 15 };
 
@@ -27,4 +27,18 @@ test("pieces that fall into one write interval share a write", () => {
   const writes = scheduleOf(pieces, { firstMs: 0, lastMs: 30 }, 15);
   expect(writes.map((write) => write.atMs)).toEqual([0, 15, 30]);
   expect(writes.map((write) => write.text).join("")).toBe(pieces.join(""));
+});
+
+test("thinking comes between the first byte and the first text, and scale multiplies everything", () => {
+  const timing = { thinkingMs: 60_000, scale: 0.01 };
+  const latency = { ...off, firstByteMs: 300, tokensPerSecond: 50 };
+  expect(paceOf(latency, 100, 0, timing, true)).toEqual({ firstMs: 3, thoughtMs: 603, lastMs: 623 });
+  expect(paceOf(latency, 100, 0, timing, false)).toEqual({ firstMs: 3, lastMs: 23 });
+  const writes = scheduleThinking(["t1", "t2", "a", "b"], 2, { firstMs: 0, thoughtMs: 100, lastMs: 200 }, 50);
+  expect(writes).toEqual([
+    { atMs: 0, text: "t1" },
+    { atMs: 100, text: "t2" },
+    { atMs: 100, text: "a" },
+    { atMs: 200, text: "b" },
+  ]);
 });
