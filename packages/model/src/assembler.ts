@@ -140,6 +140,8 @@ export function createAssembler(options: AssemblerOptions) {
 export type Assembler = ReturnType<typeof createAssembler>;
 
 const listOf = <T>(value: readonly T[] | null | undefined): readonly T[] => (Array.isArray(value) ? value : []);
+/** More tokens than any call has: a host that reports more reports nothing. */
+const PLAUSIBLE_TOKENS = 10_000_000;
 const whole = (value: unknown): number | null =>
-  Number.isSafeInteger(value) && Number(value) >= 0 ? Number(value) : null;
+  Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) <= PLAUSIBLE_TOKENS ? Number(value) : null;
 const randomCallId = () => `call_${randomUUID().replaceAll("-", "")}`;

@@ -116,6 +116,7 @@ export function createModelClient(options: ModelClientOptions): ModelClient {
   const attempt = async (
     body: WireRequest,
     assembler: Assembler,
+    maxTokens: number,
     timeouts: ModelTimeouts,
     life: AbortSignal,
     onDelta: (delta: ModelDelta) => void,
@@ -136,7 +137,7 @@ export function createModelClient(options: ModelClientOptions): ModelClient {
       const response = await send(openai, body, clock, call.signal);
       begun = true;
       const onBytes = () => watchdog.within(timeouts.idleMs);
-      await receive(response, { assembler, clock, onBytes, onDelta });
+      await receive(response, { assembler, clock, maxTokens, onBytes, onDelta });
       ended = true;
       for (const delta of assembler.flush()) onDelta(delta);
       return assembler.end();
@@ -204,7 +205,14 @@ export function createModelClient(options: ModelClientOptions): ModelClient {
         }
         for (let tries = 0; ; tries++) {
           try {
-            const answer = await attempt(body, createAssembler(asked), limits, life.signal, show);
+            const answer = await attempt(
+              body,
+              createAssembler(asked),
+              request.maxOutputTokens,
+              limits,
+              life.signal,
+              show,
+            );
             breaker.succeeded();
             return answer;
           } catch (error) {

@@ -29,6 +29,7 @@ async function readIn(pieces: readonly Uint8Array[]) {
   const deltas: ModelDelta[] = [];
   await receive(new Response(body, { headers: { "content-type": "text/event-stream" } }), {
     assembler,
+    maxTokens: 1_000,
     clock: standingClock(),
     onDelta: (delta) => deltas.push(delta),
     onBytes: () => {},
@@ -54,3 +55,21 @@ test("S1: a stream cut into any packets, also inside characters and line ends, g
     }),
   );
 });
+
+test("S7: a host that sends on and on is left, soon after any answer of the tokens asked for would have ended", async () => {
+  const chunk = new TextEncoder().encode(`data: {"choices":[{"delta":{"content":"${"x".repeat(60_000)}"}}]}\n\n`);
+  await expect(readIn(Array.from({ length: 60 }, () => chunk))).rejects.toMatchObject({ code: "stream_interrupted" });
+  await expect(readIn([...Array.from({ length: 40 }, () => chunk), END])).resolves.toBeDefined();
+});
+
+test("A8: a host that reports more tokens than any call has reports nothing", async () => {
+  for (const tokens of [1e15, -1, 1.5, "7", 2 ** 31]) {
+    const body = {
+      choices: [{ delta: { content: "hi" }, finish_reason: "stop" }],
+      usage: { prompt_tokens: tokens, completion_tokens: 1 },
+    };
+    const { answer } = await readIn([new TextEncoder().encode(`data: ${JSON.stringify(body)}\n\n`)]);
+    expect(answer.usage).toMatchObject({ inputTokens: 1, estimated: true });
+  }
+});
+const END = new TextEncoder().encode('data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n');

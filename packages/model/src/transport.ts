@@ -9,8 +9,11 @@ import type { WireRequest } from "./request.ts";
 import { createSseSplitter, type SseEvent } from "./sse.ts";
 import type { WireChunk } from "./wire.ts";
 
-/** More than any answer: a host that sends on and on would otherwise fill the memory. */
-const MAX_BODY_BYTES = 64 * 1024 * 1024;
+/**
+ * More than any answer of so many tokens, each in a verbose chunk of its own: a host that sends on and on would otherwise fill
+ * the memory.
+ */
+const bodyLimit = (maxTokens: number): number => Math.min(67_108_864, 1_048_576 + maxTokens * 2_048);
 /** How long the rest of a body may take once `[DONE]` was read. */
 const DRAIN_MS = 1_000;
 const LONGEST_TIMEOUT_MS = 2_147_483_647;
@@ -72,6 +75,8 @@ export async function send(
 
 export interface Reading {
   readonly assembler: Assembler;
+  /** The most tokens the answer was allowed. */
+  readonly maxTokens: number;
   readonly clock: ModelClock;
   readonly onDelta: (delta: ModelDelta) => void;
   /** Called for every piece of the body. */
@@ -83,7 +88,8 @@ export interface Reading {
  * @throws ModelError for an error envelope and for a broken stream
  */
 export async function receive(response: Response, reading: Reading): Promise<void> {
-  const { assembler, clock, onBytes, onDelta } = reading;
+  const { assembler, clock, maxTokens, onBytes, onDelta } = reading;
+  const maxBytes = bodyLimit(maxTokens);
   const reader = response.body?.getReader();
   if (reader === undefined) throw interrupted();
   const decoder = new TextDecoder();
@@ -123,7 +129,7 @@ export async function receive(response: Response, reading: Reading): Promise<voi
         break;
       }
       bytes += value.byteLength;
-      if (bytes > MAX_BODY_BYTES)
+      if (bytes > maxBytes)
         throw new ModelError("stream_interrupted", "The model's host sent more than any answer has.", {
           retryable: false,
         });

@@ -106,6 +106,7 @@ export async function read(pieces: readonly Uint8Array[], type = "text/event-str
   const deltas: ModelDelta[] = [];
   await receive(new Response(body, { headers: { "content-type": type } }), {
     assembler,
+    maxTokens: 65_536,
     clock: standingClock(),
     onDelta: (delta) => deltas.push(delta),
     onBytes: () => {},
