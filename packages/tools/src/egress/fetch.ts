@@ -2,9 +2,15 @@ import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import type { Egress } from "./index.ts";
 
+/** Of a reply that is no success, as much as any error message has. */
+const ERROR_BYTES = 65_536;
+/** Statuses that allow no body (RFC 9110 §6.4.1). */
+const BODILESS: ReadonlySet<number> = new Set([204, 205, 304]);
+
 /**
- * `fetch` over the egress guard, for clients that bring their own: same addresses refused, no redirects followed, no proxies
- * of the environment. Bodies may be silent for as long as the caller's signal lets them.
+ * `fetch` over the egress guard, for clients that bring their own: the same addresses are refused, no redirects followed, no
+ * proxies of the environment used. Bodies may be silent for as long as the caller's signal lets them; how much of a successful
+ * one is read is the caller's business.
  */
 export function egressFetch(egress: Egress): typeof globalThis.fetch {
   return async (input, init) => {
@@ -17,24 +23,41 @@ export function egressFetch(egress: Egress): typeof globalThis.fetch {
       signal: request.signal,
       silence: "allowed",
     });
+    const { statusCode: status } = response;
     const headers = new Headers();
     for (const [name, value] of Object.entries(response.headers))
-      for (const item of Array.isArray(value) ? value : [value]) if (item !== undefined) headers.append(name, item);
+      for (const item of [value].flat()) if (item !== undefined) headers.append(name, item);
+    if (BODILESS.has(status)) {
+      response.body.resume();
+      return new Response(null, { status, headers });
+    }
     let body: Readable = response.body;
     if (headers.get("content-encoding") === "gzip") {
-      const unzipped = createGunzip();
-      body.on("error", (error) => unzipped.destroy(error));
-      unzipped.on("close", () => response.body.destroy());
-      body = body.pipe(unzipped);
+      body = unzipped(response.body);
       headers.delete("content-encoding");
       headers.delete("content-length");
     }
-    // A status that allows no body must be given none.
-    const empty = response.statusCode === 204 || response.statusCode === 205 || response.statusCode === 304;
-    if (empty) body.resume();
-    return new Response(empty ? null : (Readable.toWeb(body) as ReadableStream), {
-      status: response.statusCode,
-      headers,
-    });
+    if (status >= 300) {
+      body = Readable.from(start(body, ERROR_BYTES));
+      headers.delete("content-length");
+    }
+    return new Response(Readable.toWeb(body) as ReadableStream, { status, headers });
   };
+}
+
+function unzipped(body: Readable): Readable {
+  const gunzip = createGunzip();
+  body.on("error", (error) => gunzip.destroy(error));
+  gunzip.on("close", () => body.destroy());
+  return body.pipe(gunzip);
+}
+
+async function* start(body: Readable, bytes: number): AsyncGenerator<Buffer> {
+  let left = bytes;
+  // Leaving the loop early destroys the body, and with it the connection.
+  for await (const piece of body as AsyncIterable<Buffer>) {
+    yield piece.subarray(0, left);
+    left -= piece.length;
+    if (left <= 0) return;
+  }
 }
