@@ -1,4 +1,5 @@
 import type { ModelAnswer, ModelDelta, ModelRequest, TokenUsage } from "@maru/contract";
+import { storableText } from "@maru/domain";
 import type { Tried } from "@maru/store";
 import type { ModelFailure, ModelPort, ModelRoute } from "./ports.ts";
 
@@ -96,7 +97,7 @@ export async function askModels({ routes, names, port, signal, onDelta, request:
       return { kind: "answered", answer, route, request, tried, wasted };
     } catch (error) {
       if (signal.aborted) throw error;
-      const failure = port.describeError(error);
+      const failure = storable(port.describeError(error));
       if (failure.code === "context_overflow" && squeezed === null && !shown) {
         port.overflowed(request);
         tried.push({ model: route.model.id, code: failure.code, message: `${failure.message} It was shortened.` });
@@ -113,6 +114,9 @@ export async function askModels({ routes, names, port, signal, onDelta, request:
   }
   throw new Error("a run has no model to ask");
 }
+
+/** A host's own words may hold what no database stores. */
+const storable = (failure: ModelFailure): ModelFailure => ({ ...failure, message: storableText(failure.message) });
 
 /** A failure after which a new step may be tried although part of the old one was seen. */
 export const mayAskAgain = ({ code }: ModelFailure): boolean =>

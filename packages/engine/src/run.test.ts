@@ -16,8 +16,8 @@ import { type EnginePorts, executeRun, type ModelRoute, Stop } from "./index.ts"
 class HostError extends Error {
   readonly code: string;
   readonly usage: TokenUsage | undefined;
-  constructor(code: string, usage?: TokenUsage) {
-    super(code);
+  constructor(code: string, usage?: TokenUsage, message = code) {
+    super(message);
     this.code = code;
     this.usage = usage;
   }
@@ -144,7 +144,7 @@ function world(
       price: () => 1,
       describeError: (error) =>
         error instanceof HostError
-          ? { code: error.code, message: error.code, ...(error.usage === undefined ? {} : { usage: error.usage }) }
+          ? { code: error.code, message: error.message, ...(error.usage === undefined ? {} : { usage: error.usage }) }
           : { code: "model_failed", message: String(error) },
     },
     tools: {
@@ -341,6 +341,12 @@ describe("routing", () => {
       expect(it.end()).toMatchObject({ status: "failed", error: { code } });
     },
   );
+
+  test("what a host says is made storable before it is written", async () => {
+    const it = world([new HostError("model_bad_request", undefined, "no\0\ud800")]);
+    await it.run();
+    expect(it.end()?.error?.message).toBe("no\ufffd");
+  });
 
   test("a model that is not there is passed over; when none is left, the run fails by name", async () => {
     const there = world([says("m")], { claim: withFallback() });

@@ -87,7 +87,7 @@ export function createAssembler(options: AssemblerOptions) {
   return {
     push(chunk: WireChunk): ModelDelta[] {
       const deltas: ModelDelta[] = [];
-      if (typeof chunk.model === "string" && chunk.model !== "") model = chunk.model;
+      if (typeof chunk.model === "string" && chunk.model !== "") model = chunk.model.slice(0, MODEL_NAME_CHARACTERS);
       if (chunk.usage) usage = chunk.usage;
       for (const choice of listOf(chunk.choices)) {
         // One answer was asked for; others are not ours.
@@ -140,6 +140,7 @@ export function createAssembler(options: AssemblerOptions) {
 export type Assembler = ReturnType<typeof createAssembler>;
 
 const listOf = <T>(value: readonly T[] | null | undefined): readonly T[] => (Array.isArray(value) ? value : []);
+const MODEL_NAME_CHARACTERS = 256;
 /** More tokens than any call has: a host that reports more reports nothing. */
 const PLAUSIBLE_TOKENS = 10_000_000;
 const whole = (value: unknown): number | null =>

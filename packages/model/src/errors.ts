@@ -67,10 +67,10 @@ export function envelopeError(event: string, piece: unknown, now: number): Model
 function statusOf(error: unknown): number {
   if (!isObject(error)) return 500;
   for (const said of [error.status, error.code, error.status_code]) {
-    const status = Number(said);
+    const status = typeof said === "object" ? Number.NaN : Number(said);
     if (Number.isInteger(status) && status >= 400 && status < 600) return status;
   }
-  const kind = `${error.type ?? ""} ${error.code ?? ""}`;
+  const kind = `${textOf(error.type)} ${textOf(error.code)}`;
   if (/rate.?limit|too.?many/i.test(kind)) return 429;
   if (/overload|unavailable/i.test(kind)) return 503;
   return /bad.?request|invalid|context_length/i.test(kind) || "detail" in error ? 400 : 500;
@@ -83,24 +83,34 @@ export function describeModelError(error: unknown): { code: string; message: str
   return { code: "model_failed", message: "The model call failed." };
 }
 
+/** Errors in errors are not looked into deeper than this: a host may nest them a million times. */
+const ERROR_DEPTH = 4;
+
 /** Hosts say it as {error: {message}}, flat, {detail: "…"}, {detail: [{loc, msg}]}, or as a proxy's page. */
-function messageOf(body: unknown): string {
+function messageOf(body: unknown, depth = 0): string {
   if (typeof body === "string") return body.trimStart().startsWith("<") ? "" : body.trim();
-  if (!isObject(body)) return "";
+  if (!isObject(body) || depth > ERROR_DEPTH) return "";
   const { error, message, detail } = body;
-  if (error) return messageOf(error);
+  if (error) return messageOf(error, depth + 1);
   if (typeof message === "string") return message;
-  if (Array.isArray(detail)) return detail.map(validationMessage).join("; ");
+  if (Array.isArray(detail)) return detail.slice(0, MAX_DETAILS).map(validationMessage).join("; ");
   return typeof detail === "string" ? detail : "";
 }
 
-const codeOf = (body: unknown): string =>
-  isObject(body) ? (isObject(body.error) ? codeOf(body.error) : String(body.code ?? "")) : "";
+const codeOf = (body: unknown, depth = 0): string => {
+  if (!isObject(body) || depth > ERROR_DEPTH) return "";
+  return isObject(body.error) ? codeOf(body.error, depth + 1) : textOf(body.code);
+};
+
+const MAX_DETAILS = 20;
+/** What a host says where text is expected; String() of its objects could throw, or never end. */
+const textOf = (value: unknown): string =>
+  typeof value === "string" ? value : typeof value === "number" || typeof value === "boolean" ? String(value) : "";
 
 function validationMessage(item: unknown): string {
-  if (!isObject(item)) return String(item);
-  const place = Array.isArray(item.loc) ? item.loc.join(".") : "";
-  return place === "" ? String(item.msg ?? "") : `${place}: ${item.msg ?? ""}`;
+  if (!isObject(item)) return textOf(item);
+  const place = Array.isArray(item.loc) ? item.loc.slice(0, MAX_DETAILS).map(textOf).join(".") : "";
+  return place === "" ? textOf(item.msg) : `${place}: ${textOf(item.msg)}`;
 }
 
 /** `Retry-After` in milliseconds: seconds or a date (RFC 9110 §10.2.3); undefined when it is neither. */

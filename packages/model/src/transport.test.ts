@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { asked, standingClock } from "../test/kit.ts";
 import { createAssembler } from "./assembler.ts";
+import { ModelError } from "./errors.ts";
 import { receive } from "./transport.ts";
 
 const BODY = `: connected\r\n\r\n${[
@@ -60,6 +61,16 @@ test("S7: a host that sends on and on is left, soon after any answer of the toke
   const chunk = new TextEncoder().encode(`data: {"choices":[{"delta":{"content":"${"x".repeat(60_000)}"}}]}\n\n`);
   await expect(readIn(Array.from({ length: 60 }, () => chunk))).rejects.toMatchObject({ code: "stream_interrupted" });
   await expect(readIn([...Array.from({ length: 40 }, () => chunk), END])).resolves.toBeDefined();
+});
+
+test("E2: an error nested without end, or made of odd values, is an error like any other", async () => {
+  const deep = `${'{"error":'.repeat(200_000)}"x"${"}".repeat(200_000)}`;
+  const odd = [
+    '{"error":{"message":{"toString":1},"code":{"valueOf":1},"type":[[]]}}',
+    '{"detail":[{"loc":[{}],"msg":{}},null]}',
+  ];
+  for (const data of [deep, ...odd])
+    await expect(readIn([new TextEncoder().encode(`data: ${data}\n\n`)])).rejects.toBeInstanceOf(ModelError);
 });
 
 test("A8: a host that reports more tokens than any call has reports nothing", async () => {
