@@ -1,11 +1,19 @@
-import { jsonObject } from "./json.ts";
+import { ModelError } from "./errors.ts";
+import { createObjectEnd, type ObjectEnd } from "./json.ts";
 import type { WireToolDelta } from "./wire.ts";
+
+/** More calls than a run has steps: nobody means such an answer. */
+const MAX_CALLS = 256;
+/** Stands for arguments that can't be written down; no JSON, so the model is told. */
+const UNWRITABLE = "(nested too deeply)";
 
 export interface OpenCall {
   readonly index: number | null;
   id: string;
   name: string;
   text: string;
+  /** Follows the text, to know when its object is whole without reading it anew with every piece. */
+  readonly end: ObjectEnd;
 }
 
 /**
@@ -24,12 +32,12 @@ export function createCallList() {
     if (index === null) {
       // Without an index a new id or name opens a call. An id alone may be noise: it counts where the last call is whole.
       if (otherName) return undefined;
-      return otherId && (name !== "" || jsonObject(call.text) !== null) ? undefined : call;
+      return otherId && (name !== "" || call.end.reached()) ? undefined : call;
     }
     // A server that always sends the same index: a new id with a name, or a name with arguments behind a whole call.
     if (name === "" || call.name === "") return call;
     if (otherId) return undefined;
-    return (otherName || text.trim() !== "") && jsonObject(call.text) !== null ? undefined : call;
+    return (otherName || text.trim() !== "") && call.end.reached() ? undefined : call;
   };
 
   return {
@@ -40,16 +48,29 @@ export function createCallList() {
       const id = typeof delta.id === "string" ? delta.id : "";
       const name = typeof delta.function?.name === "string" ? delta.function.name : "";
       const given = delta.function?.arguments;
-      const text = typeof given === "string" ? given : given ? JSON.stringify(given) : "";
+      const text = typeof given === "string" ? given : given ? written(given) : "";
       let call = openFor(index, id, name, text);
       if (call === undefined) {
-        call = { index, id: "", name: "", text: "" };
+        if (calls.length >= MAX_CALLS)
+          throw new ModelError("stream_interrupted", "The model's host sent more calls than any answer has.", {
+            retryable: false,
+          });
+        call = { index, id: "", name: "", text: "", end: createObjectEnd() };
         calls.push(call);
       }
       if (call.id === "") call.id = id;
       if (call.name === "") call.name = name;
       call.text += text;
+      call.end.push(text);
       return { index: calls.indexOf(call), name: call.name, text };
     },
   };
+}
+
+function written(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return UNWRITABLE;
+  }
 }
