@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readConfig } from "./config.ts";
+import { given, readConfig } from "./config.ts";
 
 test("an empty environment gives an open, immediate simulator on 127.0.0.1:8081", () => {
   expect(readConfig({})).toEqual({
@@ -29,4 +29,20 @@ test("a senseless number is refused with the name of its variable", () => {
   expect(() => readConfig({ SIMULATOR_PORT: "eighty" })).toThrow(
     'SIMULATOR_PORT must be a whole number from 0 to 65535, not "eighty"',
   );
+});
+
+test("a tier brings its own output cap, and a dialect must be one that is known", () => {
+  const { tier, maxOutputTokens, dialect, controlPort, timing } = readConfig({
+    SIMULATOR_TIER: "3",
+    SIMULATOR_DIALECT: "vllm",
+    SIMULATOR_CONTROL_PORT: "0",
+    SIMULATOR_THINKING_MS: "60000",
+  });
+  expect([tier, maxOutputTokens, dialect, controlPort]).toEqual([3, undefined, "vllm", 0]);
+  expect(timing).toEqual({ thinkingMs: 60_000, scale: 1 });
+  expect(() => readConfig({ SIMULATOR_DIALECT: "tgi" })).toThrow("SIMULATOR_DIALECT must be one of friendli, vllm");
+});
+
+test("what is undefined is left out of the options", () => {
+  expect(Object.keys(given({ a: 1, b: undefined, c: null }))).toEqual(["a", "c"]);
 });

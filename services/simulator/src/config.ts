@@ -1,24 +1,31 @@
-import type { Latency } from "./pacing.ts";
+import type { Tier } from "./options.ts";
+import type { Latency, Timing } from "./pacing.ts";
+import { DIALECT_NAMES, type DialectName } from "./wire/dialect.ts";
 
 export interface SimulatorConfig {
   readonly host: string;
   readonly port: number;
+  /** Undefined: no control plane. */
+  readonly controlPort: number | undefined;
   readonly seed: string;
   readonly apiKeys: readonly string[] | undefined;
-  readonly maxOutputTokens: number;
+  /** Undefined: the tier's. */
+  readonly maxOutputTokens: number | undefined;
+  readonly dialect: DialectName | undefined;
+  readonly tier: Tier | undefined;
+  readonly requestsPerMinute: number | undefined;
+  readonly chunkBytes: number | undefined;
   readonly latency: Latency;
+  readonly timing: Timing | undefined;
 }
 
 /**
- * Reads the environment. Throws an Error that names the variable when a number is missing its range.
- * SIMULATOR_HOST, SIMULATOR_PORT, SIMULATOR_SEED, SIMULATOR_API_KEYS (comma-separated; unset = open),
- * SIMULATOR_MAX_OUTPUT_TOKENS, SIMULATOR_CALL_MS, SIMULATOR_FIRST_BYTE_MS, SIMULATOR_TOKENS_PER_SECOND,
- * SIMULATOR_WRITE_INTERVAL_MS.
+ * Reads the environment; the README lists the variables. Throws an Error that names the variable whose value is wrong.
  */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): SimulatorConfig {
-  const whole = (name: string, fallback: number, min: number, max: number): number => {
+  const number = (name: string, min: number, max: number): number | undefined => {
     const text = env[name];
-    if (text === undefined || text === "") return fallback;
+    if (text === undefined || text === "") return undefined;
     const value = Number(text);
     if (!Number.isInteger(value) || value < min || value > max) {
       throw new Error(`${name} must be a whole number from ${min} to ${max}, not "${text}"`);
@@ -29,17 +36,39 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): S
     .split(",")
     .map((key) => key.trim())
     .filter((key) => key !== "");
+  const tier = number("SIMULATOR_TIER", 0, 4) as Tier | undefined;
+  const thinkingMs = number("SIMULATOR_THINKING_MS", 0, 3_600_000);
   return {
     host: env.SIMULATOR_HOST || "127.0.0.1",
-    port: whole("SIMULATOR_PORT", 8_081, 0, 65_535),
+    port: number("SIMULATOR_PORT", 0, 65_535) ?? 8_081,
+    controlPort: number("SIMULATOR_CONTROL_PORT", 0, 65_535),
     seed: env.SIMULATOR_SEED || "0",
     apiKeys: keys.length > 0 ? keys : undefined,
-    maxOutputTokens: whole("SIMULATOR_MAX_OUTPUT_TOKENS", 16_384, 1, 262_144),
+    maxOutputTokens: number("SIMULATOR_MAX_OUTPUT_TOKENS", 1, 262_144) ?? (tier === undefined ? 16_384 : undefined),
+    dialect: readDialect(env.SIMULATOR_DIALECT),
+    tier,
+    requestsPerMinute: number("SIMULATOR_REQUESTS_PER_MINUTE", 1, 1_000_000),
+    chunkBytes: number("SIMULATOR_CHUNK_BYTES", 1, 1_000_000),
     latency: {
-      callMs: whole("SIMULATOR_CALL_MS", 0, 0, 3_600_000),
-      firstByteMs: whole("SIMULATOR_FIRST_BYTE_MS", 0, 0, 3_600_000),
-      tokensPerSecond: whole("SIMULATOR_TOKENS_PER_SECOND", 0, 0, 1_000_000),
-      writeIntervalMs: whole("SIMULATOR_WRITE_INTERVAL_MS", 15, 1, 60_000),
+      callMs: number("SIMULATOR_CALL_MS", 0, 3_600_000) ?? 0,
+      firstByteMs: number("SIMULATOR_FIRST_BYTE_MS", 0, 3_600_000) ?? 0,
+      tokensPerSecond: number("SIMULATOR_TOKENS_PER_SECOND", 0, 1_000_000) ?? 0,
+      writeIntervalMs: number("SIMULATOR_WRITE_INTERVAL_MS", 1, 60_000) ?? 15,
     },
+    timing: thinkingMs === undefined ? undefined : { thinkingMs, scale: 1 },
   };
+}
+
+function readDialect(name: string | undefined): DialectName | undefined {
+  if (name === undefined || name === "") return undefined;
+  const known = DIALECT_NAMES.find((candidate) => candidate === name);
+  if (known === undefined)
+    throw new Error(`SIMULATOR_DIALECT must be one of ${DIALECT_NAMES.join(", ")}, not "${name}"`);
+  return known;
+}
+
+/** The same without what is undefined: an option that is left out is not the same as one that is set to nothing. */
+export function given<T extends object>(options: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
+  const entries = Object.entries(options).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as ReturnType<typeof given<T>>;
 }

@@ -35,7 +35,7 @@ const half = (text: string): string => text.slice(0, Math.ceil(text.length / 2))
 export const RAW_FAULTS = {
   "think-leak-open-tag": fault(
     "any",
-    "A whole <think>…</think> block stands in the content though thinking is off; with thinking on, the tag is doubled.",
+    "A whole `<think>…</think>` block stands in the content though thinking is off; with thinking on, the tag is doubled.",
     ({ raw, think, thinking }) => (thinking ? `<think>\n${raw}` : `<think>\n${think}\n</think>\n\n${raw}`),
   ),
   "think-unclosed": fault(
@@ -45,17 +45,17 @@ export const RAW_FAULTS = {
   ),
   "call-as-text-attributes": fault(
     "call",
-    'The calls are text in the form <tool_call>{"f" name="f" arguments={…}}</tool_call>.',
+    'The calls are text in the form `<tool_call>{"f" name="f" arguments={…}}</tool_call>`.',
     (s) => spelled(s, ({ name, json }) => `<tool_call>{"${name}" name="${name}" arguments=${json}}</tool_call>`),
   ),
   "call-as-text-name-key": fault(
     "call",
-    'The calls are text in the form <tool_call>{"name_f": {…}}</tool_call>.',
+    'The calls are text in the form `<tool_call>{"name_f": {…}}</tool_call>`.',
     (s) => spelled(s, ({ name, json }) => `<tool_call>{"name_${name}": ${json}}</tool_call>`),
   ),
   "call-as-text-xml": fault(
     "call",
-    "The calls are text in the form <tool_call>f with <arg_key>, <arg_value> lines, as GLM writes them.",
+    "The calls are text in the form `<tool_call>f` with `<arg_key>`, `<arg_value>` lines, as GLM writes them.",
     (s) =>
       spelled(s, (call) => {
         const lines = Object.entries(argumentsOf(call)).map(
@@ -94,7 +94,7 @@ export const RAW_FAULTS = {
   ),
   "closing-tag-in-argument": fault(
     "call",
-    "An argument string of the first call contains </tool_call>, which ends the call for some parsers.",
+    "An argument string of the first call contains `</tool_call>`, which ends the call for some parsers.",
     (s) =>
       withCalls(
         s,

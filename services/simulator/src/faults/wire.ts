@@ -136,13 +136,13 @@ export const WIRE_FAULTS = {
   "think-leak-bare-close": fault(
     "both",
     "any",
-    "The reasoning parser is off: reasoning stands in the content, ended by a bare </think>.",
+    "The reasoning parser is off: reasoning stands in the content, ended by a bare `</think>`.",
     { parsers: (context) => ({ ...context, parseReasoning: false, kwargs: {} }) },
   ),
   "call-as-text-hermes": fault(
     "both",
     "call",
-    "The tool parser is off: the calls are <tool_call> text in the content, and the finish is stop.",
+    "The tool parser is off: the calls are `<tool_call>` text in the content, and the finish is stop.",
     { parsers: (context) => ({ ...context, toolChoice: "none" }) },
   ),
   "reasoning-renamed": fault("both", "any", "Reasoning comes under the other of its two names.", {
@@ -158,7 +158,7 @@ export const WIRE_FAULTS = {
   "duplicate-text-and-call": fault(
     "both",
     "call",
-    "The calls come twice: as calls, and as <tool_call> text in the content.",
+    "The calls come twice: as calls, and as `<tool_call>` text in the content.",
     {
       body(body) {
         const message = choiceOf(body)?.message;
