@@ -124,7 +124,7 @@ export function writePaced(
     } else if (ending === "end") response.end(write.text);
     else {
       // The bytes must be on their way before the connection breaks, or the client would see nothing of them.
-      response.write(write.text, () => (ending === "cut" ? response.socket?.end() : undefined));
+      response.write(write.text, () => (ending === "cut" ? response.socket?.destroySoon() : undefined));
     }
   };
   // Measured from the start, not from the last write, so that late timers do not add up.

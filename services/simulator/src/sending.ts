@@ -1,6 +1,5 @@
 import type { FastifyReply } from "fastify";
-import type { Delivery } from "./chat.ts";
-import { JSON_TYPE } from "./chat.ts";
+import { type Delivery, JSON_TYPE } from "./delivery.ts";
 import { scheduleOf, scheduleThinking, type Write, writePaced } from "./pacing.ts";
 import type { Refusal } from "./refusal.ts";
 

@@ -1,5 +1,5 @@
 import Fastify, { type FastifyInstance } from "fastify";
-import { JSON_TYPE } from "./chat.ts";
+import { JSON_TYPE } from "./delivery.ts";
 import { errorBody } from "./http-error.ts";
 
 /** Bodies larger than this are refused with 413: 8 MiB. */

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { ChatCall } from "./call.ts";
 import { modelList } from "./catalogue.ts";
-import { answerChat, type ChatCall, type Outcome } from "./chat.ts";
+import { answerChat, type Outcome } from "./chat.ts";
 import { registerControl } from "./control-api.ts";
 import { demoApi } from "./demo-api.ts";
 import { type FaultName, isFaultName } from "./faults/faults.ts";

@@ -1,6 +1,7 @@
 import { parseJson } from "../python-json.ts";
 import { isObject } from "../validation-error.ts";
 import type { StreamItem, WireObject } from "../wire/envelope.ts";
+import { callsOf, choiceOf, chunk, gatherCalls, inTheMiddle, type Part, partsOf, withoutFinish } from "./chunks.ts";
 import type { WireFault } from "./fault.ts";
 
 const fault = (
@@ -9,29 +10,6 @@ const fault = (
   summary: string,
   change: Pick<WireFault, "parsers" | "body" | "items">,
 ): WireFault => ({ layer: "wire", streams, on, summary, ...change });
-
-interface Fn {
-  name?: string | null | undefined;
-  arguments?: unknown;
-}
-interface Part {
-  index?: number;
-  id?: string | null;
-  type?: string;
-  function: Fn;
-}
-interface Choice {
-  finish_reason?: unknown;
-  delta?: { tool_calls?: Part[] | null; content?: string | null; [name: string]: unknown } | null;
-  message?: { tool_calls?: Part[] | null; content?: string | null; [name: string]: unknown };
-}
-
-/** The one choice of a body or a chunk; undefined in what has none. */
-function choiceOf(item: StreamItem | WireObject): Choice | undefined {
-  return item === "[DONE]" || !Array.isArray(item.choices) ? undefined : (item.choices[0] as Choice | undefined);
-}
-const partsOf = (item: StreamItem): Part[] => choiceOf(item)?.delta?.tool_calls ?? [];
-const callsOf = (body: WireObject): Part[] => choiceOf(body)?.message?.tool_calls ?? [];
 
 /** The same change to each call of a body and to each part of a call in a stream. */
 function onCalls(change: (part: Part, index: number) => void): Pick<WireFault, "body" | "items"> {
@@ -78,48 +56,6 @@ function argumentsAs(value: (text: string) => unknown): Pick<WireFault, "body" |
           put([{ ...call, function: { ...call.function, arguments: value(String(call.function.arguments)) } }]);
       }),
   };
-}
-
-/** The stream without its parts of calls; where they began, what `emit` puts there, given the whole calls. */
-function gatherCalls(
-  items: readonly StreamItem[],
-  emit: (calls: readonly Part[], put: (parts: Part[]) => void) => void,
-): StreamItem[] {
-  const calls: Part[] = [];
-  for (const part of items.flatMap(partsOf)) {
-    const index = part.index ?? 0;
-    const call = calls[index];
-    if (call === undefined)
-      calls[index] = { ...part, function: { ...part.function, arguments: part.function.arguments ?? "" } };
-    else call.function.arguments = `${call.function.arguments}${part.function.arguments ?? ""}`;
-  }
-  const separate = items.flatMap(withoutFinish);
-  const first = separate.findIndex((item) => partsOf(item).length > 0);
-  if (first < 0) return separate;
-  const emitted: StreamItem[] = [];
-  emit(calls, (parts) => emitted.push(chunk({ tool_calls: parts })));
-  const rest = separate.slice(first).filter((item) => partsOf(item).length === 0);
-  return [...separate.slice(0, first), ...emitted, ...rest];
-}
-
-/** A chunk that has both a delta and a finish reason as two. */
-function withoutFinish(item: StreamItem): StreamItem[] {
-  const choice = choiceOf(item);
-  if (item === "[DONE]" || choice?.finish_reason == null || Object.keys(choice.delta ?? {}).length === 0) return [item];
-  return [
-    { ...item, choices: [{ ...choice, finish_reason: null }] },
-    { ...item, choices: [{ ...choice, delta: {} }] },
-  ];
-}
-
-function chunk(delta: object | null): WireObject {
-  return { choices: [{ index: 0, delta, logprobs: null, finish_reason: null }], usage: null };
-}
-
-/** `added` halfway through the chunks before `[DONE]`. */
-function inTheMiddle(items: readonly StreamItem[], ...added: StreamItem[]): StreamItem[] {
-  const middle = Math.floor((items.length - 1) / 2);
-  return [...items.slice(0, middle), ...added, ...items.slice(middle)];
 }
 
 function hermes(calls: readonly Part[]): string {
