@@ -7,10 +7,13 @@ import { FAULTS, type FaultName } from "./faults/faults.ts";
 import { chooseFault, forcedError } from "./interference.ts";
 import { readConversation } from "./model/conversation.ts";
 import { speak } from "./model/model.ts";
+import type { Utterance } from "./model/utterance.ts";
 import { pythonJson } from "./python-json.ts";
 import type { Refusal } from "./refusal.ts";
 import type { ChatRequest } from "./request.ts";
 import { ruleFor, utteranceOf } from "./scenario.ts";
+import { splitToolCalls } from "./wire/hermes.ts";
+import { IDENTITY, SPLIT_AT_THINK_END, splitReasoning } from "./wire/reasoning.ts";
 
 export interface Outcome {
   readonly answer: Refusal | Delivery;
@@ -68,9 +71,10 @@ function sayings({ state, now }: ChatDeps, request: ChatRequest, prompt: Prompt)
   return { ...spoken, utterance: scripted ?? spoken.utterance, fault: rule?.fault ?? null };
 }
 
+/** What a raw fault works on; raw text of a scenario is taken apart for it. */
 function subjectOf(request: ChatRequest, utterance: Said["utterance"], raw: string): Subject {
   const made = readConversation(request.messages).current.calls[0];
-  const { think, text, calls } = utterance;
+  const { think, text, calls } = utterance.raw === undefined ? utterance : readUtterance(raw, request.thinking);
   return {
     raw,
     think,
@@ -78,5 +82,15 @@ function subjectOf(request: ChatRequest, utterance: Said["utterance"], raw: stri
     calls,
     thinking: request.thinking,
     repeatable: made === undefined ? (calls[0] ?? null) : { name: made.name, json: pythonJson(made.args ?? {}) },
+  };
+}
+
+function readUtterance(raw: string, thinking: boolean): Utterance {
+  const { reasoning, content } = splitReasoning(raw, thinking ? SPLIT_AT_THINK_END : IDENTITY);
+  const { text, calls } = splitToolCalls(content ?? "");
+  return {
+    think: (reasoning ?? "").trim(),
+    text: text.trim(),
+    calls: calls.map((call) => ({ name: call.name, json: call.arguments })),
   };
 }

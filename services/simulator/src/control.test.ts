@@ -45,6 +45,17 @@ describe("a scenario", () => {
   test("may give raw text, which the parsers take as it is, and a fault", async () => {
     simulator.setScenario([{ say: { raw: 'a</think>b<tool_call>{"name": "x"' } }]);
     expect((await ask(CALLS)).message).toMatchObject({ reasoning_content: "a", content: "b" });
+    simulator.setScenario([
+      {
+        say: {
+          raw: 'a\n</think>\n\nb<tool_call>{"name": "x", "arguments": {"y": 1}}</tool_call>',
+          fault: "unknown-tool",
+        },
+      },
+    ]);
+    expect((await ask(CALLS)).message).toMatchObject({
+      tool_calls: [{ function: { name: "Read", arguments: '{"y": 1}' } }],
+    });
     simulator.setScenario([{ say: { fault: "overloaded-503" } }]);
     expect((await post(url, TEXT)).status).toBe(503);
   });

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { CALLS, type Choice, chunksOf, finishesOf, post, startSimulator, TEXT, WEATHER } from "../test/client.ts";
-import { MODEL_ID, MODELS, type Simulator, type SimulatorOptions } from "./index.ts";
+import { DIALECT_NAMES, MODEL_ID, MODELS, type Simulator, type SimulatorOptions } from "./index.ts";
 import { detokenize, tokenize } from "./token-api.ts";
 
 const open: Simulator[] = [];
@@ -94,6 +94,28 @@ describe("a dialect", () => {
     expect(chunks.slice(0, -1).every((chunk) => !("usage" in chunk))).toBe(true);
     expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { completion_tokens_details: {} } });
   });
+});
+
+test.each(DIALECT_NAMES)("bad input is never a 500 in the dialect %s", async (dialect) => {
+  const errors: unknown[] = [];
+  const url = await start({ dialect, onError: (error) => errors.push(error) });
+  const deep = `${'{"a":'.repeat(20_000)}1${"}".repeat(20_000)}`;
+  const history = { role: "assistant", tool_calls: [{ id: "a", function: { name: "f", arguments: "DEEP" } }] };
+  const bodies = [
+    "{nonsense",
+    "[]",
+    { ...CALLS, messages: [{ role: "user", content: `#sim tool get_weather ${deep}` }] },
+    JSON.stringify({ ...CALLS, messages: [...CALLS.messages, history] }).replace('"DEEP"', deep),
+    { ...CALLS, messages: [null, 1, { role: "tool", content: [null] }], tools: [null, { function: 1 }], stop: {} },
+    { ...CALLS, chat_template_kwargs: { thinking: "yes", enable_thinking: 1 } },
+  ];
+  for (const body of bodies) {
+    for (const stream of [false, true]) {
+      const given = typeof body === "string" ? body : { ...body, stream };
+      expect((await post(url, given)).status).toBeLessThan(500);
+    }
+  }
+  expect(errors).toEqual([]);
 });
 
 describe("limits", () => {

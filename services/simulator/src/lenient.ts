@@ -1,4 +1,5 @@
-import { isObject, type Json } from "./validation-error.ts";
+import { deeperThan } from "./python-json.ts";
+import { isObject, type Json, MAX_SCHEMA_DEPTH } from "./validation-error.ts";
 import type { DialectName, Versions } from "./wire/dialect.ts";
 
 /**
@@ -47,6 +48,7 @@ function joined(parts: readonly unknown[]): unknown {
 function call(value: unknown): unknown {
   if (!isObject(value) || !isObject(value.function)) return value;
   const args = value.function.arguments ?? "{}";
+  if (deeperThan(args, MAX_SCHEMA_DEPTH)) return value;
   const text = typeof args === "string" ? args : JSON.stringify(args);
   return { ...value, id: value.id ?? "", function: { ...value.function, arguments: text } };
 }

@@ -2,9 +2,9 @@ import type { FaultName } from "./faults/faults.ts";
 import { FAULTS, isFaultName } from "./faults/faults.ts";
 import { readConversation } from "./model/conversation.ts";
 import type { Utterance } from "./model/utterance.ts";
-import { pythonJson } from "./python-json.ts";
+import { deeperThan, pythonJson } from "./python-json.ts";
 import type { ChatRequest } from "./request.ts";
-import { isObject } from "./validation-error.ts";
+import { isObject, MAX_SCHEMA_DEPTH } from "./validation-error.ts";
 
 /** Which requests a rule is for; all that is said must hold, nothing said holds for every request. */
 export interface ScenarioMatch {
@@ -65,6 +65,7 @@ export function utteranceOf(answer: ScenarioAnswer): (Utterance & { readonly raw
 /** Reads rules that came as JSON. @throws Error that says which rule is wrong */
 export function readScenario(value: unknown): ScenarioRule[] {
   if (!Array.isArray(value)) throw new Error("a scenario is a list of rules");
+  if (deeperThan(value, MAX_SCHEMA_DEPTH)) throw new Error("the scenario is nested too deeply");
   value.forEach((rule, index) => {
     const wrong = ruleError(rule);
     if (wrong !== null) throw new Error(`rule ${index}: ${wrong}`);

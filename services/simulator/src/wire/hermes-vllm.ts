@@ -1,10 +1,11 @@
-import { parseJson, pythonJson } from "../python-json.ts";
-import { isObject } from "../validation-error.ts";
+import { parseJson, parseObject, pythonJson } from "../python-json.ts";
 import type { ParsedCall } from "./hermes.ts";
 import { partialTag } from "./pieces.ts";
 
 const OPEN = "<tool_call>";
 const CLOSE = "</tool_call>";
+/** Python gives up on JSON nested more deeply than about its recursion limit. */
+const MAX_DEPTH = 900;
 
 /**
  * vLLM's one-time Hermes parser. Each block ends at the first closing tag, the last may stay open; if any block is not
@@ -16,8 +17,8 @@ export function extractCalls(content: string): { readonly text: string | null; r
   if (first < 0) return { text: content, calls: [] };
   const calls: ParsedCall[] = [];
   for (const [, closed, open] of content.matchAll(/<tool_call>([\s\S]*?)<\/tool_call>|<tool_call>([\s\S]*)/g)) {
-    const call = parseJson(closed || (open ?? ""));
-    if (!isObject(call) || typeof call.name !== "string" || !("arguments" in call)) return { text: content, calls: [] };
+    const call = parseObject(closed || (open ?? ""), MAX_DEPTH);
+    if (typeof call?.name !== "string" || !("arguments" in call)) return { text: content, calls: [] };
     calls.push({ name: call.name, arguments: pythonJson(call.arguments) });
   }
   return { text: first === 0 ? null : content.slice(0, first), calls };

@@ -6,9 +6,12 @@ export interface Partial {
   readonly complete: boolean;
 }
 
+/** Deeper values count as malformed: Python's reader gives up at about this depth too. */
+const MAX_DEPTH = 900;
+
 /** Ends the reading: `value` is what stood there so far, undefined = nothing to keep. */
 class Cut extends Error {
-  readonly value: unknown;
+  value: unknown;
   constructor(value?: unknown) {
     super("the text ends inside the value");
     this.value = value;
@@ -57,7 +60,9 @@ export function readPartialJson(text: string, cutStrings: boolean): Partial | un
         }
       }
     } catch (error) {
-      throw error instanceof Cut ? new Cut(holder) : error;
+      // One error for the whole way out: making one is dear, and there may be hundreds of levels.
+      if (error instanceof Cut) error.value = holder;
+      throw error;
     }
     return holder;
   };
@@ -70,7 +75,16 @@ export function readPartialJson(text: string, cutStrings: boolean): Partial | un
       throw error;
     }
   };
+  let depth = 0;
   const value = (): unknown => {
+    if (++depth > MAX_DEPTH) throw new SyntaxError("nested too deeply");
+    try {
+      return valueHere();
+    } finally {
+      depth--;
+    }
+  };
+  const valueHere = (): unknown => {
     space();
     if (at >= text.length) throw new Cut();
     const char = text[at];
@@ -97,8 +111,7 @@ export function readPartialJson(text: string, cutStrings: boolean): Partial | un
   } catch (error) {
     if (error instanceof Cut)
       return error.value === undefined ? undefined : { value: error.value, end: text.length, complete: false };
-    // RangeError: nested so deeply that it is no call of any tool.
-    if (error instanceof SyntaxError || error instanceof RangeError) return undefined;
+    if (error instanceof SyntaxError) return undefined;
     throw error;
   }
 }
