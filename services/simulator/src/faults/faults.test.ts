@@ -13,6 +13,7 @@ import {
   textOf,
 } from "../../test/client.ts";
 import type { Simulator } from "../simulator.ts";
+import { DIALECT_NAMES } from "../wire/dialect.ts";
 import type { Transmission } from "./fault.ts";
 import { FAULTS, type FaultName } from "./faults.ts";
 
@@ -379,6 +380,21 @@ test.each(Object.entries(CHECKS))("%s", (_name, check) => check());
 
 test("every fault has a check", () => {
   expect(Object.keys(CHECKS).toSorted()).toEqual(Object.keys(FAULTS).toSorted());
+});
+
+test.each(DIALECT_NAMES)("every fault can be had in the dialect %s, each noted in the journal", async (dialect) => {
+  simulator.reset();
+  // What hangs is tried above; the rest must end, soundly or not.
+  const names = (Object.keys(FAULTS) as FaultName[]).filter((name) => name !== "stall-mid-stream");
+  for (const name of names) {
+    const stream = FAULTS[name].streams !== "whole";
+    const response = await post(url, { ...base(name), stream }, { "x-sim-fault": name, "x-sim-dialect": dialect });
+    await response.text().catch(() => "cut");
+  }
+  const entries = simulator.journal();
+  expect(entries.map(({ fault }) => fault)).toEqual(names);
+  const refused = entries.filter(({ status }) => status !== 200).map(({ fault }) => fault);
+  expect(refused).toEqual(names.filter((name) => FAULTS[name].layer === "http"));
 });
 
 describe("a fault", () => {
