@@ -199,6 +199,25 @@ describeEachBackend("routing", (backend) => {
     expect((await get("/v1/deployments/falls")).health).toMatchObject({ status: "ready" });
   });
 
+  test("a model of the catalogue that its host drops is withdrawn for all, until a call succeeds again", async () => {
+    await house.deploy(person, manifest("drops"));
+    const get = async (path: string) => (await house.api("GET", path, { key: person.key })).body;
+    house.simulator.setFault("model-withdrawn");
+    try {
+      expect((await house.run(person, "drops", "hello")).error.code).toBe("model_not_found");
+    } finally {
+      house.simulator.setFault(null);
+    }
+    expect((await get("/v1/models/k-exaone")).availability).toMatchObject({
+      status: "withdrawn",
+      reason: "The model's host does not have this model.",
+    });
+    expect((await get("/v1/deployments/drops")).health.status).toBe("degraded");
+    expect((await get("/v1/deployments")).data[0].health.status).toBe("degraded");
+    expect((await house.run(person, "drops", "hello")).status).toBe("completed");
+    expect((await get("/v1/deployments/drops")).health).toEqual({ status: "ready", reasons: [] });
+  });
+
   test("without a fallback the run fails by name", async () => {
     await add({ name: "lost", upstream_model: "no/such-model" });
     await house.deploy(person, manifest("fails", { model: "{ name: lost }" }));

@@ -13,8 +13,10 @@ export function createHostWatch(deps: {
   readonly hosts: readonly ModelHost[];
   readonly store: Pick<Models, "withdraw">;
   readonly logger: Logger;
+  /** Between two looks, give or take a quarter. */
+  readonly lookMs?: number;
 }) {
-  const { hosts, store, logger } = deps;
+  const { hosts, store, logger, lookMs = LOOK_MS } = deps;
   const seen = new Set<string>();
   const closing = new AbortController();
   let timer: NodeJS.Timeout | null = null;
@@ -41,7 +43,7 @@ export function createHostWatch(deps: {
         if (!closing.signal.aborted) logger.warn({ err: error, host: host.name }, "the host's models were not read");
       }
     }
-    if (!closing.signal.aborted) timer = setTimeout(() => void look(), LOOK_MS * (0.75 + Math.random() / 2)).unref();
+    if (!closing.signal.aborted) timer = setTimeout(() => void look(), lookMs * (0.75 + Math.random() / 2)).unref();
   };
 
   return {

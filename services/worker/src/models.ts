@@ -101,8 +101,9 @@ export function createModels(deps: ModelsDeps) {
       if (withdrawn === (reason !== null)) return;
       withdrawn = reason !== null;
       try {
-        if (await withdraw(reason))
-          logger.warn({ model: model.id, reason }, withdrawn ? "model withdrawn" : "model is back");
+        const news = await withdraw(reason);
+        catalogue.forget();
+        if (news) logger.warn({ model: model.id, reason }, withdrawn ? "model withdrawn" : "model is back");
       } catch (error) {
         logger.warn({ err: error, model: model.id }, "model status not recorded");
       }
@@ -127,7 +128,7 @@ export function createModels(deps: ModelsDeps) {
 
   const port: ModelPort = {
     async resolve(workspaceId, names) {
-      const entries = await catalogue();
+      const entries = await catalogue.read();
       const isListed = (name: string) => entries.some(({ model }) => model.id === name);
       // Read anew each time: who has just put an endpoint right expects the next run to use it.
       const endpoints = names.every(isListed) ? [] : await store.endpoints(workspaceId);
@@ -189,15 +190,20 @@ const namesAt = ({ models }: ModelHost): Record<string, string> =>
   Object.fromEntries(Object.entries(models).filter((entry): entry is [string, string] => entry[1] !== null));
 
 /** A reading that is believed for a while; readers at the same time share one, and a failure is not kept. */
-function remembered<T>(now: () => number, read: () => Promise<T>): () => Promise<T> {
+function remembered<T>(now: () => number, read: () => Promise<T>) {
   let kept: { value: Promise<T>; at: number } | null = null;
-  return () => {
-    if (kept !== null && now() - kept.at < FRESH_MS) return kept.value;
-    const value = read();
-    kept = { value, at: now() };
-    value.catch(() => {
-      if (kept?.value === value) kept = null;
-    });
-    return value;
+  return {
+    read(): Promise<T> {
+      if (kept !== null && now() - kept.at < FRESH_MS) return kept.value;
+      const value = read();
+      kept = { value, at: now() };
+      value.catch(() => {
+        if (kept?.value === value) kept = null;
+      });
+      return value;
+    },
+    forget(): void {
+      kept = null;
+    },
   };
 }
