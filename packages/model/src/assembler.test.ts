@@ -105,6 +105,17 @@ describe("reading an answer", () => {
     ]);
   });
 
+  test("A3: in a body that was not streamed each call stands for itself, whatever its id", () => {
+    const twice = ["서울", "부산"].map((city) => ({ id: "x", function: { name: "weather", arguments: { city } } }));
+    const message = { tool_calls: [...twice, { function: { name: "weather" } }, { function: { name: "weather" } }] };
+    expect(assemble([{ choices: [{ message, finish_reason: "tool_calls" }] }]).answer.toolCalls).toEqual([
+      asked("x", "weather", '{"city":"서울"}'),
+      asked("minted_1", "weather", '{"city":"부산"}'),
+      asked("minted_2", "weather", "{}"),
+      asked("minted_3", "weather", "{}"),
+    ]);
+  });
+
   test.each([
     [
       '<tool_call>{"name": "locate", "arguments": {"location": "강남역"}}</tool_call>',
@@ -323,6 +334,14 @@ describe("reading a stream", () => {
         { index: 0, function: { name: "weather", arguments: '{"a":1}' } },
       ],
       ["minted_1 weather {}", 'minted_2 weather {"a":1}'],
+    ],
+    [
+      "no index, no ids: the same tool again behind a whole call",
+      [
+        { function: { name: "weather", arguments: '{"city":"서울"}' } },
+        { function: { name: "weather", arguments: '{"city":"부산"}' } },
+      ],
+      ['minted_1 weather {"city":"서울"}', 'minted_2 weather {"city":"부산"}'],
     ],
     [
       "no index: a new name opens a call",

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { FinishReason, ModelAnswer, ModelDelta, TokenUsage, ToolCall } from "@maru/contract";
-import { createCallList } from "./calls.ts";
+import { createCallList, limitCalls } from "./calls.ts";
 import { type CallBlock, createContentReader } from "./content.ts";
 import { textToolCalls } from "./text-calls.ts";
 import { estimateTokens } from "./tokens.ts";
@@ -72,6 +72,7 @@ export function createAssembler(options: AssemblerOptions) {
       list.calls.length > 0
         ? list.calls
         : textToolCalls(blocks, options.toolNames, cut()).map((call) => ({ ...call, id: "" }));
+    limitCalls(source.length);
     const ids = new Set<string>();
     return source.flatMap(({ id, name, text }, index) => {
       if (name === "") return [];
@@ -101,7 +102,7 @@ export function createAssembler(options: AssemblerOptions) {
         }
         if (typeof delta?.content === "string" && delta.content !== "") show(deltas, content.push(delta.content));
         for (const part of listOf(delta?.tool_calls)) {
-          if (part) deltas.push({ kind: "tool_call", ...list.push(part) });
+          if (part) deltas.push({ kind: "tool_call", ...list.push(part, delta !== choice.delta) });
         }
         const reason = choice.finish_reason;
         if (typeof reason === "string" && reason !== "" && reason !== "null") finish ??= FINISH[reason] ?? "unknown";

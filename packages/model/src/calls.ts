@@ -1,11 +1,17 @@
 import { ModelError } from "./errors.ts";
-import { createObjectEnd, type ObjectEnd } from "./json.ts";
+import { createObjectEnd, jsonText, type ObjectEnd } from "./json.ts";
 import type { WireToolDelta } from "./wire.ts";
 
 /** More calls than a run has steps: nobody means such an answer. */
 const MAX_CALLS = 256;
-/** Stands for arguments that can't be written down; no JSON, so the model is told. */
-const UNWRITABLE = "(nested too deeply)";
+
+/** @throws ModelError for more calls than any answer has */
+export function limitCalls(count: number): void {
+  if (count > MAX_CALLS)
+    throw new ModelError("stream_interrupted", "The model's host sent more calls than any answer has.", {
+      retryable: false,
+    });
+}
 
 export interface OpenCall {
   readonly index: number | null;
@@ -29,12 +35,10 @@ export function createCallList() {
     if (call === undefined) return undefined;
     const otherId = id !== "" && call.id !== "" && id !== call.id;
     const otherName = name !== "" && call.name !== "" && name !== call.name;
-    if (index === null) {
-      // Without an index a new id or name opens a call. An id alone may be noise: it counts where the last call is whole.
-      if (otherName) return undefined;
-      return otherId && (name !== "" || call.end.reached()) ? undefined : call;
-    }
-    // A server that always sends the same index: a new id with a name, or a name with arguments behind a whole call.
+    // Without an index a new name opens a call. An id alone may be noise: it counts where the last call is whole.
+    if (index === null && otherName) return undefined;
+    if (index === null && otherId && (name !== "" || call.end.reached())) return undefined;
+    // A server that sends no index, or always the same: a new id with a name, or a name with arguments behind a whole call.
     if (name === "" || call.name === "") return call;
     if (otherId) return undefined;
     return (otherName || text.trim() !== "") && call.end.reached() ? undefined : call;
@@ -43,18 +47,19 @@ export function createCallList() {
   return {
     calls: calls as readonly OpenCall[],
 
-    push(delta: WireToolDelta): { index: number; name: string; text: string } {
+    /**
+     * `whole`: it is no delta but a call of a body that was not streamed, where each stands for itself.
+     * @throws ModelError for more calls than any answer has
+     */
+    push(delta: WireToolDelta, whole = false): { index: number; name: string; text: string } {
       const index = typeof delta.index === "number" ? delta.index : null;
       const id = typeof delta.id === "string" ? delta.id : "";
       const name = typeof delta.function?.name === "string" ? delta.function.name : "";
       const given = delta.function?.arguments;
-      const text = typeof given === "string" ? given : given ? written(given) : "";
-      let call = openFor(index, id, name, text);
+      const text = typeof given === "string" ? given : given ? jsonText(given) : "";
+      let call = whole ? undefined : openFor(index, id, name, text);
       if (call === undefined) {
-        if (calls.length >= MAX_CALLS)
-          throw new ModelError("stream_interrupted", "The model's host sent more calls than any answer has.", {
-            retryable: false,
-          });
+        limitCalls(calls.length + 1);
         call = { index, id: "", name: "", text: "", end: createObjectEnd() };
         calls.push(call);
       }
@@ -65,12 +70,4 @@ export function createCallList() {
       return { index: calls.indexOf(call), name: call.name, text };
     },
   };
-}
-
-function written(value: unknown): string {
-  try {
-    return JSON.stringify(value);
-  } catch {
-    return UNWRITABLE;
-  }
 }

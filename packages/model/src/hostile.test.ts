@@ -15,7 +15,10 @@ function stream(delta: (index: number) => object, last: object = {}): Uint8Array
     size += line.length;
     lines.push(line);
   }
-  lines.push(`data: ${JSON.stringify({ choices: [{ delta: last, finish_reason: "stop" }] })}\n\n`);
+  lines.push(`data: ${JSON.stringify({ choices: [{ delta: last }] })}\n\n`);
+  lines.push(
+    `data: ${JSON.stringify({ choices: [{ delta: { content: "</tool_call>" }, finish_reason: "stop" }] })}\n\n`,
+  );
   return [new TextEncoder().encode(lines.join(""))];
 }
 const call = (fields: object) => ({ tool_calls: [fields] });
@@ -38,6 +41,15 @@ test.each([
   ["marks", () => ({ content: "<tool_call>" })],
   ["ends of marks", () => ({ content: "</tool_call>" })],
   ["calls as text without end", (index: number) => ({ content: index === 0 ? "<tool_call>" : '{"name":' })],
+  [
+    "keys without values",
+    (index: number) => ({ content: index === 0 ? "<tool_call>weather" : "<arg_key></arg_key><arg_value>" }),
+  ],
+  ["keys without ends", (index: number) => ({ content: index === 0 ? "<tool_call>weather" : "<arg_key>" })],
+  [
+    "attributes without an end",
+    (index: number) => ({ content: index === 0 ? "<tool_call>" : 'name="weather" arguments={' }),
+  ],
   ["ends of thinking", () => ({ content: "</think>" })],
   ["beginnings of thinking", () => ({ content: "<think>" })],
   ["thinking", () => ({ reasoning_content: "<" })],

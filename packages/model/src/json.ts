@@ -11,6 +11,18 @@ export function jsonObject(text: string): Record<string, unknown> | null {
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** Stands for a value that can't be written down; no JSON, so whoever reads it as such is told. */
+const UNWRITABLE = "(nested too deeply)";
+
+/** A value as JSON text. */
+export function jsonText(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch {
+    return UNWRITABLE;
+  }
+}
+
 /** Follows a text that may be a JSON object, piece by piece. */
 export interface ObjectEnd {
   push(text: string): void;

@@ -4,7 +4,9 @@ import { expect, test } from "vitest";
 import { asked, standingClock } from "../test/kit.ts";
 import { createAssembler } from "./assembler.ts";
 import { ModelError } from "./errors.ts";
-import { receive } from "./transport.ts";
+
+import type { WireRequest } from "./request.ts";
+import { openTransport, receive, send } from "./transport.ts";
 
 const BODY = `: connected\r\n\r\n${[
   '{"id": "1", "choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": null}]}',
@@ -18,6 +20,8 @@ const BODY = `: connected\r\n\r\n${[
 ]
   .map((data, index) => (index % 2 === 0 ? `data: ${data}\n\n` : `event: message\r\ndata:${data}\r\n\r\n`))
   .join("")}`;
+
+const END = new TextEncoder().encode('data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n');
 
 async function readIn(pieces: readonly Uint8Array[]) {
   const body = new ReadableStream<Uint8Array>({
@@ -83,4 +87,45 @@ test("A8: a host that reports more tokens than any call has reports nothing", as
     expect(answer.usage).toMatchObject({ inputTokens: 1, estimated: true });
   }
 });
-const END = new TextEncoder().encode('data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n');
+const refusedWith = (body: string | ReadableStream, status = 400) => {
+  const fetch = async () => new Response(body, { status, headers: { "content-type": "application/json" } });
+  const openai = openTransport({ baseUrl: "http://host/v1", apiKey: "key", team: null, fetch });
+  const request = { model: "m", messages: [], stream: true } as unknown as WireRequest;
+  return send(openai, request, standingClock(), new AbortController().signal).catch((error: unknown) => error);
+};
+
+test("E2: of a refusal without an end only the beginning is read", async () => {
+  let sent = 0;
+  let cancelled = false;
+  const body = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      sent += 1_024;
+      controller.enqueue(new Uint8Array(1_024).fill(97));
+    },
+    cancel() {
+      cancelled = true;
+    },
+  });
+  expect(await refusedWith(body, 500)).toMatchObject({ code: "upstream_unavailable", status: 500 });
+  expect([sent <= 70_000, cancelled]).toEqual([true, true]);
+});
+
+test("E2: a refusal nested too deeply to be written down is a refusal all the same", async () => {
+  for (const deep of ['{"error":', '{"message":', "["]) {
+    const error = await refusedWith(deep.repeat(7_000));
+    expect(error).toBeInstanceOf(ModelError);
+    expect(error).toMatchObject({ code: "model_bad_request", status: 400 });
+  }
+  const whole = `${'{"error":'.repeat(6_000)}1${"}".repeat(6_000)}`;
+  expect(await refusedWith(whole)).toMatchObject({ code: "model_bad_request", status: 400 });
+});
+
+test.each([
+  '{"error":{"code":{"toString":1,"valueOf":1},"type":{"toString":1,"valueOf":1},"message":{}}}',
+  '{"error":{"status":{"toString":1,"valueOf":1}}}',
+  '{"detail":[{"loc":[{"toString":1,"valueOf":1}],"msg":{"toString":1,"valueOf":1}},[[7]],null]}',
+  `{"error":${'{"error":'.repeat(50_000)}1${"}".repeat(50_000)}}`,
+])("S6: an error envelope of any shape is an error of ours: %.60s", async (envelope) => {
+  const bytes = new TextEncoder().encode(`data: ${envelope}\n\n`);
+  await expect(readIn([bytes])).rejects.toBeInstanceOf(ModelError);
+});

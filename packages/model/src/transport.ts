@@ -14,6 +14,10 @@ import type { WireChunk } from "./wire.ts";
  * the memory.
  */
 const bodyLimit = (maxTokens: number): number => Math.min(67_108_864, 1_048_576 + maxTokens * 2_048);
+/** Of a refusal's body; what is told of it is one sentence. */
+const MAX_REFUSAL_BYTES = 64 * 1024;
+/** A refusal nested deeper than this is none that anyone wrote, and the SDK can't write it down for its message. */
+const MAX_REFUSAL_DEPTH = 100;
 /** How long the rest of a body may take once `[DONE]` was read. */
 const DRAIN_MS = 1_000;
 const LONGEST_TIMEOUT_MS = 2_147_483_647;
@@ -41,9 +45,35 @@ export function openTransport({ baseUrl, apiKey, team, fetch }: TransportOptions
     maxRetries: 0,
     timeout: LONGEST_TIMEOUT_MS,
     logLevel: "off",
-    ...(fetch === undefined ? {} : { fetch }),
+    // The SDK reads a refusal itself, whole.
+    fetch: async (...request) => {
+      const response = await (fetch ?? globalThis.fetch)(...request);
+      return response.ok ? response : Object.defineProperty(response, "text", { value: () => refusalText(response) });
+    },
     ...(team === null ? {} : { defaultHeaders: { "X-Friendli-Team": team } }),
   });
+}
+
+async function refusalText(response: Response): Promise<string> {
+  const reader = response.body?.getReader();
+  if (reader === undefined) return "";
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  while (bytes < MAX_REFUSAL_BYTES) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    const piece = value.subarray(0, MAX_REFUSAL_BYTES - bytes);
+    bytes += piece.byteLength;
+    text += decoder.decode(piece, { stream: true });
+  }
+  void reader.cancel().catch(() => {});
+  let depth = 0;
+  for (const [bracket] of text.matchAll(/[[\]{}]/g)) {
+    depth += bracket === "[" || bracket === "{" ? 1 : -1;
+    if (depth > MAX_REFUSAL_DEPTH) return "";
+  }
+  return text;
 }
 
 /**

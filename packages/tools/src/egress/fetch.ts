@@ -2,15 +2,13 @@ import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import type { Egress } from "./index.ts";
 
-/** Of a reply that is no success, as much as any error message has. */
-const ERROR_BYTES = 65_536;
 /** Statuses that allow no body (RFC 9110 §6.4.1). */
 const BODILESS: ReadonlySet<number> = new Set([204, 205, 304]);
 
 /**
  * `fetch` over the egress guard, for clients that bring their own: the same addresses are refused, no redirects followed, no
- * proxies of the environment used. Bodies may be silent for as long as the caller's signal lets them; how much of a successful
- * one is read is the caller's business.
+ * proxies of the environment used. Bodies may be silent for as long as the caller's signal lets them; how much of one is read
+ * is the caller's business.
  */
 export function egressFetch(egress: Egress): typeof globalThis.fetch {
   return async (input, init) => {
@@ -37,10 +35,6 @@ export function egressFetch(egress: Egress): typeof globalThis.fetch {
       headers.delete("content-encoding");
       headers.delete("content-length");
     }
-    if (status >= 300) {
-      body = Readable.from(start(body, ERROR_BYTES));
-      headers.delete("content-length");
-    }
     return new Response(Readable.toWeb(body) as ReadableStream, { status, headers });
   };
 }
@@ -50,14 +44,4 @@ function unzipped(body: Readable): Readable {
   body.on("error", (error) => gunzip.destroy(error));
   gunzip.on("close", () => body.destroy());
   return body.pipe(gunzip);
-}
-
-async function* start(body: Readable, bytes: number): AsyncGenerator<Buffer> {
-  let left = bytes;
-  // Leaving the loop early destroys the body, and with it the connection.
-  for await (const piece of body as AsyncIterable<Buffer>) {
-    yield piece.subarray(0, left);
-    left -= piece.length;
-    if (left <= 0) return;
-  }
 }
