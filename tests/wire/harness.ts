@@ -88,6 +88,7 @@ export async function play(baseUrl: string, { host, stream, thinking }: Cell, in
 
   const route: ModelRoute = {
     model,
+    simulated: true,
     complete: (request, options) => {
       modelCalls++;
       return client.complete(request, { ...options, promptTokens: estimator.request(request) });

@@ -169,7 +169,7 @@ export const Run = Type.Object(
     agent: Name,
     revision: Type.Integer({ minimum: 1 }),
     model: Type.String(),
-    simulated: Type.Boolean({ description: "True when the answer came from the built-in simulator" }),
+    simulated: Type.Boolean({ description: "True when an answer of it came from the built-in simulator, or will" }),
     thread_id: Nullable(Id("thread")),
     input: Type.String(),
     output: Nullable(Type.String()),
@@ -205,6 +205,7 @@ export const Step = Type.Object(
     model: Type.Optional(
       Type.String({ description: "The catalogue's id of the model that answered: the agent's own, or a fallback" }),
     ),
+    simulated: Type.Optional(Type.Boolean({ description: "True when a simulator answered in its place" })),
     upstream_model: Type.Optional(Type.String({ description: "The name its host answered with" })),
     tried: Type.Optional(
       Type.Array(Type.Object({ model: Type.String(), code: Type.String(), message: Type.String() }, closed), {

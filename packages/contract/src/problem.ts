@@ -54,7 +54,7 @@ export const PROBLEMS = {
   limit_out_of_range: [400, "A limit is outside its range"],
   tool_schema_invalid: [400, "A tool's parameters are not a schema Maru accepts"],
   template_error: [400, "A template in the manifest is not valid"],
-  url_not_allowed: [400, "A URL in the manifest is not allowed"],
+  url_not_allowed: [400, "A URL is not allowed"],
   header_not_allowed: [400, "A header in the manifest is not allowed"],
   effect_class_invalid: [400, "A tool's effect class does not fit its method"],
   // Limits and quota

@@ -87,6 +87,7 @@ export function createModelSteps(deps: ModelStepDeps) {
             step: step.seq,
             model: route.model.id,
             ...usage,
+            simulated: route.simulated,
             costMicros: ports.model.price(route.model, usage, ports.clock.date()),
           },
   });
@@ -269,7 +270,7 @@ const truncated = ({ text }: ModelOutput): End => ({
 });
 
 const answeredBy = (route: ModelRoute | null, tried: readonly Tried[]) => ({
-  ...(route === null ? {} : { answeredBy: route.model.id }),
+  ...(route === null ? {} : { answeredBy: route.model.id, simulated: route.simulated }),
   ...(tried.length === 0 ? {} : { tried }),
 });
 

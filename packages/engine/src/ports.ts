@@ -14,6 +14,8 @@ import type { ToolSet } from "@maru/tools";
 /** A model a run may use, and the way to it. */
 export interface ModelRoute {
   readonly model: CatalogueModel;
+  /** Whether a simulator answers in the model's place. */
+  readonly simulated: boolean;
   complete(
     request: ModelRequest,
     options: {

@@ -116,6 +116,7 @@ function world(
   );
   const route = (model: CatalogueModel, replies: (ModelAnswer | Error)[]): ModelRoute => ({
     model,
+    simulated: model.id === "n",
     complete: async (request, { onDelta, impatient }) => {
       requests.push(request);
       patience.push(!impatient);
@@ -330,6 +331,7 @@ describe("routing", () => {
     expect(it.end()).toMatchObject({ status: "completed", output: "from n" });
     expect(it.writes[0]?.done[0]?.output).toMatchObject({ answeredBy: "n", tried: [{ model: "m", code }] });
     expect(it.requests[1]).toMatchObject({ model: { id: "n" }, temperature: 0.7 });
+    expect(it.writes[0]?.usage).toMatchObject({ model: "n", simulated: true });
   });
 
   test.each(["model_bad_request", "content_filtered", "model_failed"])(

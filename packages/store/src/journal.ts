@@ -60,6 +60,8 @@ export interface JournalWrite {
     readonly outputTokens: number;
     readonly costMicros: number;
     readonly estimated: boolean;
+    /** Whether a simulator answered: then the run says so. */
+    readonly simulated: boolean;
   } | null;
   /** Tokens to hold for the model step that comes next; 0 when none does. Only read together with `usage`. */
   readonly reserveTokens: number;
@@ -282,6 +284,7 @@ function operation(
             output: usage.outputTokens,
             cost: usage.costMicros,
             estimated: usage.estimated,
+            simulated: usage.simulated,
           },
         }),
     ...(end === null

@@ -12,6 +12,7 @@ export interface ModelOutput {
   readonly model: string;
   /** Id of the model that was asked last: the agent's own, or a fallback. */
   readonly answeredBy?: string;
+  readonly simulated?: boolean;
   /** Attempts before that, with why they gave no answer. */
   readonly tried?: readonly Tried[];
   /** Set when the text is a summary of the thread: how many of its messages it takes in. */
@@ -73,6 +74,7 @@ export function stepObject(step: StoredStep): Step {
             ? {}
             : { error_code: step.output.error.code, error_message: step.output.error.message }),
           ...(step.output.answeredBy === undefined ? {} : { model: step.output.answeredBy }),
+          ...(step.output.simulated === undefined ? {} : { simulated: step.output.simulated }),
           ...(step.output.model === "" ? {} : { upstream_model: step.output.model }),
           ...(step.output.tried === undefined ? {} : { tried: step.output.tried.map((item) => ({ ...item })) }),
           ...(step.output.summarised === undefined ? {} : { summarised_messages: step.output.summarised }),

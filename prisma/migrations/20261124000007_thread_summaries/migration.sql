@@ -67,7 +67,7 @@ BEGIN
     'summary', v_summary, 'summary_upto', COALESCE(v_upto, 1));
 END $$;
 
--- The operation's `end` may hold `summary`: {text, upto}.
+-- The operation's `end` may hold `summary`: {text, upto}; `usage` says whether it is a simulator's.
 CREATE OR REPLACE FUNCTION write_journal(p_ops jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   op jsonb;
@@ -102,6 +102,7 @@ BEGIN
            cost_micros = cost_micros + COALESCE((u->>'cost')::bigint, 0),
            usage_estimated = usage_estimated OR COALESCE((u->>'estimated')::boolean, false),
            tool_calls = tool_calls + COALESCE((op->>'tools')::int, 0),
+           simulated = simulated OR COALESCE((u->>'simulated')::boolean, false),
            status = COALESCE(e->>'status', status),
            output = COALESCE(e->>'output', output),
            incomplete_reason = e->>'reason',

@@ -33,6 +33,16 @@ export interface ModelsDeps {
   readonly now: () => number;
 }
 
+interface Way {
+  /** @throws ModelError when the endpoint's key can't be read */
+  client(): ModelClient;
+  /** Of the metrics: a workspace's names are not for all to see, and without number. */
+  readonly label: string;
+  readonly simulated: boolean;
+  /** Records that the host has no such model, or has it again (null); true when that is news. */
+  withdraw(reason: string | null): Promise<boolean>;
+}
+
 /** How long the catalogue is believed without looking again. */
 const FRESH_MS = 5_000;
 /** Clients of endpoints nobody used for this long are closed. */
@@ -88,12 +98,7 @@ export function createModels(deps: ModelsDeps) {
   };
 
   /** A way to a model that learns from every call: token counts, and whether the host still has it. */
-  const routeTo = (
-    entry: CatalogueRow,
-    client: () => ModelClient,
-    label: string,
-    withdraw: (reason: string | null) => Promise<boolean>,
-  ): ModelRoute => {
+  const routeTo = (entry: CatalogueRow, { client, label, simulated, withdraw }: Way): ModelRoute => {
     const { model } = entry;
     let withdrawn = entry.withdrawn !== null;
     /** Before the answer goes on, so that whoever sees the run's end sees this too. */
@@ -110,6 +115,7 @@ export function createModels(deps: ModelsDeps) {
     };
     return {
       model,
+      simulated,
       async complete(request: ModelRequest, options): Promise<ModelAnswer> {
         try {
           const answer = await client().complete(request, { ...options, promptTokens: estimator.request(request) });
@@ -138,12 +144,12 @@ export function createModels(deps: ModelsDeps) {
           const host = hostOf(hosts, name);
           const client = host === undefined ? undefined : clients.get(host);
           if (client === undefined) return null;
-          return routeTo(
-            entry,
-            () => client,
-            name,
-            (reason) => store.withdraw(name, reason),
-          );
+          return routeTo(entry, {
+            client: () => client,
+            label: name,
+            simulated: client.simulated,
+            withdraw: (reason) => store.withdraw(name, reason),
+          });
         }
         const endpoint = endpoints.find((item) => item.name === name);
         if (endpoint === undefined) return null;
@@ -151,9 +157,12 @@ export function createModels(deps: ModelsDeps) {
         const { withdrawn } = endpoint;
         return routeTo(
           { model, withdrawn },
-          () => clientOf(endpoint),
-          "endpoint",
-          (reason) => store.withdrawEndpoint(workspaceId, name, reason),
+          {
+            client: () => clientOf(endpoint),
+            label: "endpoint",
+            simulated: false,
+            withdraw: (reason) => store.withdrawEndpoint(workspaceId, name, reason),
+          },
         );
       });
     },

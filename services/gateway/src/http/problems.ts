@@ -1,5 +1,12 @@
 import type { Socket } from "node:net";
-import { Problem, type ProblemCode, type ProblemDetail, routes } from "@maru/contract";
+import {
+  MODEL_NAME_PATTERN,
+  NAME_PATTERN,
+  Problem,
+  type ProblemCode,
+  type ProblemDetail,
+  routes,
+} from "@maru/contract";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
 /** The problem an error of Fastify itself stands for. */
@@ -83,12 +90,25 @@ function validationProblem(error: FastifyError): Problem {
       item.keyword === "additionalProperties" || item.keyword === "unevaluatedProperties"
         ? "unknown_field"
         : "validation_failed";
-    return { pointer, code, detail: item.message ?? "is not valid" };
+    return { pointer, code, detail: inWords(item) };
   });
   // An id that cannot exist names nothing: the same answer as one that does not.
   if (error.validationContext === "params") return new Problem("not_found", "There is nothing at this path.");
   const unknown = details.length > 0 && details.every(({ code }) => code === "unknown_field");
   return new Problem(unknown ? "unknown_field" : "validation_failed", details[0]?.detail, { errors: details });
+}
+
+/** Patterns as people say them. */
+const PATTERNS: Readonly<Record<string, string>> = {
+  [NAME_PATTERN]: "must be lower-case letters, digits and hyphens, 1 to 63, and begin and end with a letter or digit",
+  [MODEL_NAME_PATTERN]:
+    "must be lower-case letters, digits, dots, hyphens and underscores, 1 to 63, and begin with a letter or digit",
+};
+
+function inWords({ keyword, message, params }: NonNullable<FastifyError["validation"]>[number]): string {
+  const { allowedValues, pattern } = params as { allowedValues?: unknown; pattern?: string };
+  if (keyword === "enum" && Array.isArray(allowedValues)) return `must be one of ${allowedValues.join(", ")}`;
+  return (pattern === undefined ? undefined : PATTERNS[pattern]) ?? message ?? "is not valid";
 }
 
 /** What the HTTP parser refused never became a request: answered on the socket itself. */
