@@ -59,6 +59,8 @@ export async function openHouse(
     worker?: boolean;
     workerConfig?: Partial<WorkerConfig>;
     serving?: GatewayConfig["serving"];
+    /** Private hosts that may be reached besides the simulator. */
+    egressAllow?: Readonly<Record<string, string>>;
     rateLimit?: { perMinute: number; burst: number };
     apiKeys?: string[];
   } = {},
@@ -68,7 +70,7 @@ export async function openHouse(
   const demo = await simulator.listen({ port: 0 });
   const queue = backendFor(backend, database);
   const secret = randomBytes(32).toString("hex");
-  const egressAllow = { "weather.maru.internal": demo.url };
+  const egressAllow = { "weather.maru.internal": demo.url, ...options.egressAllow };
   const gateway = await createGateway({
     config: {
       host: "127.0.0.1",
