@@ -148,3 +148,13 @@ describe("the arguments a model wrote", () => {
     expect(parseArguments(text)).toEqual({ ok: false, message: expect.stringContaining("The arguments") });
   });
 });
+
+test("arguments nested without end are refused in words, not by an overflow", () => {
+  const nested = (levels: number) => `${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`;
+  expect(parseArguments(nested(60)).ok).toBe(true);
+  for (const levels of [65, 100_000])
+    expect(parseArguments(nested(levels))).toEqual({
+      ok: false,
+      message: "The arguments are nested deeper than 64 levels.",
+    });
+});

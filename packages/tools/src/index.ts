@@ -45,6 +45,21 @@ export function checkToolSpec(
   ];
 }
 
+/** Far more than a schema describes (8 levels), and far less than would overflow the stack of what walks it. */
+const ARGUMENT_DEPTH = 64;
+
+/** Walks with a stack of its own: the values it is to find would overflow the call stack. */
+function deeperThan(value: unknown, most: number): boolean {
+  const open: [unknown, number][] = [[value, 1]];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const [node, depth] = next;
+    if (typeof node !== "object" || node === null) continue;
+    if (depth > most) return true;
+    for (const child of Object.values(node)) open.push([child, depth + 1]);
+  }
+  return false;
+}
+
 /** The arguments a model wrote, which must be a JSON object; nothing at all stands for no arguments. */
 export function parseArguments(
   text: string,
@@ -53,6 +68,8 @@ export function parseArguments(
   if (trimmed === "" || trimmed === "null") return { ok: true, value: {} };
   try {
     const value: unknown = JSON.parse(trimmed);
+    if (deeperThan(value, ARGUMENT_DEPTH))
+      return { ok: false, message: `The arguments are nested deeper than ${ARGUMENT_DEPTH} levels.` };
     if (typeof value === "object" && value !== null && !Array.isArray(value))
       return { ok: true, value: value as Record<string, unknown> };
     return { ok: false, message: "The arguments must be a JSON object." };
