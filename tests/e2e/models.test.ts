@@ -109,6 +109,7 @@ describe("a workspace's own endpoint", () => {
     ["http://models.example/v1", "url_not_allowed"],
     ["https://user:pass@models.example/v1", "url_not_allowed"],
     ["https://models.example/v1?key=1", "url_not_allowed"],
+    ["https://models.example/v1/chat/completions", "url_not_allowed"],
     ["ftp://models.example/v1", "url_not_allowed"],
     ["nowhere", "url_not_allowed"],
   ])("%s is no place for it", async (base_url, code) => {
@@ -241,6 +242,15 @@ describeEachBackend("routing", (backend) => {
     expect(JSON.parse(run.output)).toEqual({ city: expect.any(String) });
     const steps = await stepsOf(run.id);
     expect(steps.at(-1).tool_calls[0].name).toBe("submit_result");
+  });
+
+  test("thinking that a model can't switch is refused at deploy, and a strategy's typo names the choices", async () => {
+    const refused = await house.deploy(person, manifest("bad", { model: "{ name: vaetki, thinking: false }" }));
+    expect(refused.body.errors).toMatchObject([
+      { pointer: "/spec/model/thinking", detail: expect.stringContaining("always thinks") },
+    ]);
+    const typo = await house.deploy(person, manifest("bad", { memory: "{ thread: { strategy: summarize } }" }));
+    expect(typo.body.errors).toMatchObject([{ detail: "Must be one of trim, summarise." }]);
   });
 
   test("a schema that could hold up a process is refused at deploy", async () => {

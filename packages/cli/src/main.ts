@@ -56,6 +56,9 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
         process.stderr.write(
           `${event.run.status}${event.run.simulated ? " (simulated)" : ""}, ${event.run.usage.total_tokens} tokens, ${event.run.id}\n`,
         );
+        const { error, incomplete_reason: reason } = event.run;
+        if (error !== null) process.stderr.write(`${error.code}: ${error.message}\n`);
+        if (reason !== null) process.stderr.write(`stopped by ${reason}\n`);
         return event.run.status === "completed" ? 0 : 1;
       }
     }

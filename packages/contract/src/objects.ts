@@ -349,6 +349,9 @@ export const Model = Type.Object(
 );
 export type Model = Static<typeof Model>;
 
+/** What may stand in a header. */
+export const API_KEY_PATTERN = "^[\\x21-\\x7e]+$";
+
 const endpointSettings = {
   upstream_model: Type.String({ minLength: 1, maxLength: 256, description: "The model's name at the endpoint" }),
   base_url: Type.String({
@@ -359,7 +362,7 @@ const endpointSettings = {
   api_key: Type.String({
     minLength: 1,
     maxLength: 4_096,
-    pattern: "^[\\x21-\\x7e]+$",
+    pattern: API_KEY_PATTERN,
     description: "Sent as a bearer token; stored encrypted and never shown again",
   }),
   dialect: Type.Enum([...MODEL_DIALECTS], { description: "Default: by the host's name, else vllm" }),

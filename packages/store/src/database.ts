@@ -59,7 +59,11 @@ export async function openDatabase({ url, poolSize = 10 }: DatabaseOptions): Pro
   // was under way rejects on its own.
   pool.on("error", () => {});
   pool.on("connect", (client) => client.on("error", () => {}));
-  const prisma = new PrismaClient({ adapter: new PrismaPg(pool) });
+  const prisma = new PrismaClient({
+    adapter: new PrismaPg(pool),
+    // Prisma's own 2 s to begin and 5 s to end would fail calls that only wait their turn; the pool's limits hold instead.
+    transactionOptions: { maxWait: 10_000, timeout: 30_000 },
+  });
   let sent = 0;
 
   const call = async <Row extends pg.QueryResultRow>(text: string, parameters: readonly unknown[]): Promise<Row[]> => {

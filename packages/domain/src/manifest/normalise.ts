@@ -70,6 +70,13 @@ export function normaliseManifest(value: unknown, deps: NormaliseDeps): { spec: 
       report(pointer, "duplicate_model", `${name} is asked already: a fallback must be another model.`);
   }
   const thinking = spec.model?.thinking ?? model?.thinking.default ?? false;
+  const { control } = model?.thinking ?? { control: null };
+  if ((control === "never" && thinking) || (control === "always" && !thinking))
+    report(
+      "/spec/model/thinking",
+      "validation_failed",
+      `${modelName} ${control} thinks: leave thinking out, or write thinking: ${control === "always"}.`,
+    );
   const maxOutputTokens =
     spec.model?.maxOutputTokens ??
     (thinking ? model?.maxOutputTokens.default : model?.maxOutputTokens.nonThinking) ??

@@ -94,14 +94,20 @@ function details(errors: readonly ErrorObject[], prefix: string): ProblemDetail[
           detail: "A tool's name has 1 to 64 letters, digits, underscores and hyphens.",
         };
       }
-      if (pointer.startsWith("/spec/limits/") || pointer.startsWith("/spec/memory/"))
-        return { pointer, code: "limit_out_of_range", detail: range(error) };
       if (error.keyword === "enum")
         return {
           pointer,
           code: "validation_failed",
           detail: `Must be one of ${(error.params as { allowedValues: unknown[] }).allowedValues.join(", ")}.`,
         };
+      if (error.keyword === "const")
+        return {
+          pointer,
+          code: "validation_failed",
+          detail: `Must be ${(error.params as { allowedValue: unknown }).allowedValue}.`,
+        };
+      if (pointer.startsWith("/spec/limits/") || pointer.startsWith("/spec/memory/"))
+        return { pointer, code: "limit_out_of_range", detail: range(error) };
       return { pointer, code: "validation_failed", detail: `This value ${error.message ?? "is not valid"}.` };
     });
 }

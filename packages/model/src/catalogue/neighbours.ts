@@ -283,9 +283,9 @@ export const NEIGHBOURS: readonly CatalogueModel[] = [
     tools: { native: false, parallel: false },
     prices: [],
     market: { status: "weights", note: "Open weights with a plugin for vLLM 0.11.2.", asOf: "2026-09-19" },
-    licence: { name: "MIT", note: null },
+    licence: { name: "unknown", note: "Not published where we looked." },
     languages: ["ko", "en", "zh", "ja"],
     benchmarks: [],
-    assumed: { "thinking.history": NOT_SEEN, licence: NOT_SEEN },
+    assumed: { "thinking.history": NOT_SEEN },
   },
 ];

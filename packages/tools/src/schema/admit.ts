@@ -53,7 +53,7 @@ export function schemaProblems(schema: JsonSchema, pointer: string): ProblemDeta
     return errors;
   }
   if (schema.type !== "object")
-    report(`${pointer}/type`, "The parameters of a tool are an object: write type: object.");
+    report(`${pointer}/type`, "The root of the schema must be an object: write type: object.");
   let nodes = 0;
   let enums = 0;
 

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import {
+  API_KEY_PATTERN,
   MODEL_NAME_PATTERN,
   NAME_PATTERN,
   Problem,
@@ -71,7 +72,9 @@ function toProblem(error: FastifyError | Problem): Problem {
 function isConnectionLoss(error: Error & { code?: unknown }): boolean {
   return (
     (typeof error.code === "string" &&
-      /^(?:08...|57P0[123]|53300|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|P1001|P1002|P1017|P2024)$/.test(error.code)) ||
+      /^(?:08...|57P0[123]|53300|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|P1001|P1002|P1017|P2024|P2028)$/.test(
+        error.code,
+      )) ||
     /Connection terminated|timeout exceeded when trying to connect|not currently accepting connections/.test(
       error.message,
     )
@@ -100,6 +103,7 @@ function validationProblem(error: FastifyError): Problem {
 
 /** Patterns as people say them. */
 const PATTERNS: Readonly<Record<string, string>> = {
+  [API_KEY_PATTERN]: "must be printable ASCII characters without spaces or line ends",
   [NAME_PATTERN]: "must be lower-case letters, digits and hyphens, 1 to 63, and begin and end with a letter or digit",
   [MODEL_NAME_PATTERN]:
     "must be lower-case letters, digits, dots, hyphens and underscores, 1 to 63, and begin with a letter or digit",

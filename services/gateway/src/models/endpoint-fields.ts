@@ -76,8 +76,16 @@ export function changedEndpointFields(
 
 function checkedUrl(text: string, allowedHosts: readonly string[]): string {
   const url = text.replace(/\/+$/, "");
-  const wrong = urlRefusal(url, allowedHosts) ?? (url.includes("?") ? "must not have a query" : null);
-  if (wrong !== null) throw refusal("/base_url", "url_not_allowed", `base_url ${wrong}.`);
+  const wrong =
+    urlRefusal(url, allowedHosts) ??
+    (url.includes("?") ? "must not have a query" : null) ??
+    (/\/chat\/completions$/.test(url) ? "must end before /chat/completions, which is added to it" : null);
+  if (wrong !== null)
+    throw refusal(
+      "/base_url",
+      "url_not_allowed",
+      `base_url ${wrong}. A model in a private network is set up by the operator (MODEL_BASE_URL, MODEL_HOSTS).`,
+    );
   const { protocol, host } = new URL(url);
   if (protocol !== "https:" && !allowedHosts.includes(host))
     throw refusal(
