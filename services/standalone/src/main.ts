@@ -39,7 +39,14 @@ async function main(): Promise<number> {
           ? "Model: K-EXAONE, simulated (set MODEL_BASE_URL and MODEL_API_KEY for the real one)\n\n"
           : `Models: ${config.hosts.map(({ baseUrl, models }) => `${Object.keys(models).join(", ")} at ${baseUrl}`).join("; ")}\n\n`,
       );
-      await Promise.race([mainJob(running.url, apiKey, config.root, print), stopped]);
+      const job = mainJob(running.url, apiKey, config.root, print).catch((error: unknown) => {
+        if (config.once) throw error;
+        // The API is what was asked for: a host that is not there yet, or a wrong key, can be looked into with it.
+        print(`\n  ${error instanceof Error ? error.message : String(error)} Maru stays up.\n`);
+        for (const { name, baseUrl } of config.hosts)
+          print(`  Model host ${name}: ${baseUrl} (see MODEL_* in docs/models.md)\n`);
+      });
+      await Promise.race([job, stopped]);
       if (config.once) return 0;
       print(nextSteps(running.url, apiKey));
       const signal = await stopped;

@@ -102,7 +102,8 @@ export function readPartialJson(text: string, cutStrings: boolean): Partial | un
       const key = string(false);
       expect(":");
       into((item) => {
-        object[key] = item;
+        // Assigned, "__proto__" would not be a key like others, as it is for JSON.parse.
+        Object.defineProperty(object, key, { value: item, writable: true, enumerable: true, configurable: true });
       });
     });
   };
