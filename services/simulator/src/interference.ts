@@ -1,5 +1,6 @@
 import type { ChatCall, Said } from "./call.ts";
 import type { Prompt } from "./completion.ts";
+import type { Fault } from "./faults/fault.ts";
 import { FAULTS, type FaultName, isFaultName } from "./faults/faults.ts";
 import type { Directives } from "./model/directives.ts";
 import type { Refusal } from "./refusal.ts";
@@ -31,10 +32,17 @@ export function chooseFault(
   const { name, times } = asked;
   if (!isFaultName(name)) return { unknown: unknownFault(name) };
   const { on, streams } = FAULTS[name];
-  const calls = said.utterance.calls.length > 0 || said.utterance.raw?.includes("<tool_call>") === true;
-  if (on !== "any" && (on === "call") !== calls) return none;
+  if (!fits(on, request, said)) return none;
   if (streams !== "both" && (streams === "stream") !== request.stream) return none;
   return state.tries.within(`${digest} ${name}`, times) ? { name } : none;
+}
+
+/** Whether the answer is one the fault waits for. */
+function fits(on: Fault["on"], { thinking }: ChatRequest, { utterance }: Said): boolean {
+  if (on === "any") return true;
+  if (on === "think") return thinking;
+  const calls = utterance.calls.length > 0 || utterance.raw?.includes("<tool_call>") === true;
+  return (on === "call") === calls;
 }
 
 /** The refusal a `#sim error` line asks of this try. */

@@ -5,7 +5,7 @@ import { FAULTS } from "./faults/faults.ts";
 const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
 
 test("the README's fault table is the table of faults", () => {
-  const answers = { any: "any", call: "calls", text: "final texts" };
+  const answers = { any: "any", call: "calls", text: "final texts", think: "thinking" };
   const rows = Object.entries(FAULTS).map(
     ([name, { layer, streams, on, summary }]) =>
       `| \`${name}\` | ${layer} | ${streams} | ${answers[on]} | ${summary} |`,

@@ -9,8 +9,8 @@ interface Described {
   readonly summary: string;
   /** Which calls can have it: streamed ones, others, or both. In the rest it does nothing and is not counted. */
   readonly streams: "both" | "stream" | "whole";
-  /** Which answers it waits for: those that call a tool, final texts, or any. */
-  readonly on: "call" | "text" | "any";
+  /** Which answers it waits for: those that call a tool, final texts, those with thinking on, or any. */
+  readonly on: "call" | "text" | "think" | "any";
 }
 
 /** What the model was about to write. */

@@ -13,7 +13,7 @@ import {
   textOf,
 } from "../../test/client.ts";
 import type { Simulator } from "../simulator.ts";
-import { DIALECT_NAMES } from "../wire/dialect.ts";
+import { DIALECT_NAMES, type DialectName } from "../wire/dialect.ts";
 import type { Transmission } from "./fault.ts";
 import { FAULTS, type FaultName } from "./faults.ts";
 
@@ -397,6 +397,29 @@ test.each(DIALECT_NAMES)("every fault can be had in the dialect %s, each noted i
   expect(refused).toEqual(names.filter((name) => FAULTS[name].layer === "http"));
 });
 
+/** What cannot go wrong in a dialect: it has no names of reasoning to mix up, or no details of token counts anyway. */
+const HARMLESS: Readonly<Record<DialectName, readonly FaultName[]>> = {
+  friendli: [],
+  vllm: [],
+  "vllm-legacy": ["usage-null-details"],
+  sglang: [],
+  openai: ["reasoning-renamed"],
+};
+
+test.each(DIALECT_NAMES)("every fault of the text or its JSON changes what the dialect %s sends", async (dialect) => {
+  const names = (Object.keys(FAULTS) as FaultName[]).filter((name) => ["raw", "wire"].includes(FAULTS[name].layer));
+  const unchanged: FaultName[] = [];
+  for (const name of names) {
+    const body = { ...base(name), stream: FAULTS[name].streams !== "whole", stream_options: { include_usage: true } };
+    const sent = async (headers = {}): Promise<string> => {
+      const text = await (await post(url, body, { "x-sim-dialect": dialect, ...headers })).text();
+      return text.replace(/"cached_tokens":\d+/g, "");
+    };
+    if ((await sent()) === (await sent({ "x-sim-fault": name }))) unchanged.push(name);
+  }
+  expect(unchanged).toEqual(HARMLESS[dialect]);
+});
+
 describe("a fault", () => {
   const rate = async (body: object, headers = {}): Promise<number> => (await post(url, body, headers)).status;
 
@@ -427,6 +450,13 @@ describe("a fault", () => {
     expect(choices[0].finish_reason).toBe("tool_calls");
     const response = await post(url, { ...TEXT, messages: [script, ...TEXT.messages] });
     await expect(response.text()).rejects.toThrow();
+  });
+
+  test("of the thinking does nothing where thinking is off", async () => {
+    const response = await post(url, { ...TEXT, ...quiet }, { "x-sim-fault": "length-mid-think" });
+    const { choices } = (await response.json()) as { choices: [Choice] };
+    expect(choices[0].finish_reason).toBe("stop");
+    expect(simulator.journal().at(-1)?.fault).toBeNull();
   });
 
   test("of an unknown name is refused with the names there are", async () => {

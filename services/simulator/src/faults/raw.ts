@@ -39,9 +39,9 @@ export const RAW_FAULTS = {
     ({ raw, think, thinking }) => (thinking ? `<think>\n${raw}` : `<think>\n${think}\n</think>\n\n${raw}`),
   ),
   "think-unclosed": fault(
-    "any",
+    "think",
     "The think block never closes: everything is reasoning, and the finish is stop.",
-    (s) => (s.thinking ? s.raw.replace("</think>\n\n", "") : s.raw),
+    (s) => s.raw.replace("</think>\n\n", ""),
   ),
   "call-as-text-attributes": fault(
     "call",
@@ -106,19 +106,16 @@ export const RAW_FAULTS = {
   ),
   "endless-call": fault(
     "any",
-    "Every step makes the same call again, the first of the turn, whatever came back.",
+    "Every step makes the same call again, the first of the turn, whatever came back; without a first there is none.",
     (s) => (s.repeatable === null ? s.raw : withCalls({ ...s, text: "" }, [s.repeatable])),
   ),
   "empty-answer": fault("text", "The final answer is empty but for the newlines after the think block.", (s) =>
     withCalls({ ...s, text: "" }, []),
   ),
   "length-mid-think": fault(
-    "any",
+    "think",
     "The tokens run out halfway through the thinking: no content, finish length.",
-    (s) => ({
-      raw: half(s.thinking ? s.think : s.text),
-      cut: true,
-    }),
+    (s) => ({ raw: half(s.think), cut: true }),
   ),
   "length-mid-text": fault("text", "The tokens run out halfway through the final text.", (s) => ({
     raw: withCalls({ ...s, text: half(s.text) }, []),

@@ -54,11 +54,16 @@ export const TRANSPORT_FAULTS = {
   "reset-mid-text": fault("both", "text", "The connection breaks halfway through the final answer.", (t) =>
     broken(t, '"content":"'),
   ),
-  "reset-mid-think": fault("stream", "any", "The connection breaks halfway through the stream's first half.", (t) => ({
-    pieces: firstHalf(firstHalf(t.pieces)),
-    separate: true,
-    ending: "cut",
-  })),
+  "reset-mid-think": fault(
+    "stream",
+    "think",
+    "The connection breaks halfway through the stream's first half.",
+    (t) => ({
+      pieces: firstHalf(firstHalf(t.pieces)),
+      separate: true,
+      ending: "cut",
+    }),
+  ),
   "empty-body": fault("both", "any", "Status 200 and a body of no bytes.", (t) => wholeBody(t, "")),
   gzip: fault("both", "any", "The body is compressed, with Content-Encoding: gzip, though nobody asked.", (t) => {
     const body = gzipSync(Buffer.from(text(t)));

@@ -71,9 +71,9 @@ const IN_STREAM_429 = { error: { message: "Too many requests", type: "rate_limit
 export const WIRE_FAULTS = {
   "think-leak-bare-close": fault(
     "both",
-    "any",
+    "think",
     "The reasoning parser is off: reasoning stands in the content, ended by a bare `</think>`.",
-    { parsers: (context) => ({ ...context, parseReasoning: false, kwargs: {} }) },
+    { parsers: (context) => ({ ...context, reasoningParserOff: true }) },
   ),
   "call-as-text-hermes": fault(
     "both",
@@ -81,7 +81,7 @@ export const WIRE_FAULTS = {
     "The tool parser is off: the calls are `<tool_call>` text in the content, and the finish is stop.",
     { parsers: (context) => ({ ...context, toolChoice: "none" }) },
   ),
-  "reasoning-renamed": fault("both", "any", "Reasoning comes under the other of its two names.", {
+  "reasoning-renamed": fault("both", "think", "Reasoning comes under the other of its two names.", {
     body(body) {
       rename(choiceOf(body)?.message);
       return body;

@@ -38,6 +38,8 @@ export interface WireContext {
   /** Whether the prompt ended in an open think block. */
   readonly thinking: boolean;
   readonly parseReasoning: boolean;
+  /** As if the server had been started without a reasoning parser; only a fault says so. */
+  readonly reasoningParserOff?: boolean;
   readonly includeReasoning: boolean;
   /** The whole answer's digest; ids are derived from it. */
   readonly digest: string;

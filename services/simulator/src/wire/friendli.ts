@@ -42,7 +42,7 @@ export const friendli: Dialect & {
 };
 
 function wholeAnswer(raw: string, context: WireContext): Answer {
-  const parses = context.thinking && context.parseReasoning;
+  const parses = context.thinking && context.parseReasoning && !context.reasoningParserOff;
   const { reasoning, content } = splitReasoning(raw, parses ? SPLIT_AT_THINK_END : IDENTITY);
   const answer = content ?? "";
   const parsed = context.toolChoice === "none" ? { text: answer, calls: [] } : splitToolCalls(answer);

@@ -104,7 +104,8 @@ function callPart(part: { index: number; name?: string; arguments?: string }, di
 }
 
 /** The `qwen3` rule: split unless the request turned thinking off. */
-function ruleOf({ kwargs = {}, parseReasoning, versions = CURRENT_VERSIONS }: WireContext): ReasoningRule {
-  if (kwargs.enable_thinking === false || !parseReasoning) return IDENTITY;
+function ruleOf(context: WireContext): ReasoningRule {
+  const { kwargs = {}, parseReasoning, reasoningParserOff, versions = CURRENT_VERSIONS } = context;
+  if (kwargs.enable_thinking === false || !parseReasoning || reasoningParserOff) return IDENTITY;
   return { active: true, endsAtToolCall: versions.sglang.toolCallEndsThinking };
 }

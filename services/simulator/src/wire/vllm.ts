@@ -127,7 +127,8 @@ function finished(deltas: readonly object[], context: WireContext): StreamStep[]
 }
 
 /** `deepseek_v3` passes everything on as content unless the request itself asked for thinking. */
-function ruleOf({ kwargs = {}, versions = CURRENT_VERSIONS }: WireContext): ReasoningRule {
+function ruleOf({ kwargs = {}, versions = CURRENT_VERSIONS, reasoningParserOff }: WireContext): ReasoningRule {
+  if (reasoningParserOff) return IDENTITY;
   const { enableThinkingAware, reasoningParser } = versions.vllm;
   if (reasoningParser === "deepseek_r1") return SPLIT_AT_THINK_END;
   const asked = kwargs.thinking === true || (enableThinkingAware && kwargs.enable_thinking === true);
