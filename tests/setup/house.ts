@@ -160,7 +160,15 @@ export async function openHouse(
         key: body.tokens.access_token,
         body: {
           name: "test",
-          scopes: ["agents:read", "agents:write", "runs:read", "runs:write", "usage:read", "keys:manage"],
+          scopes: [
+            "agents:read",
+            "agents:write",
+            "runs:read",
+            "runs:write",
+            "runs:approve",
+            "usage:read",
+            "keys:manage",
+          ],
         },
       });
       return {
@@ -203,6 +211,7 @@ export function manifest(
     model?: string;
     output?: string;
     memory?: string;
+    deploy?: string;
   } = {},
 ): string {
   return `apiVersion: maru/v1
@@ -211,7 +220,7 @@ metadata: { name: ${name} }
 spec:
   instructions: ${JSON.stringify(spec.instructions ?? "You are a helpful assistant.")}
 ${spec.model === undefined ? "" : `  model: ${spec.model}\n`}${spec.limits === undefined ? "" : `  limits: ${spec.limits}\n`}${spec.output === undefined ? "" : `  output: ${spec.output}\n`}${spec.memory === undefined ? "" : `  memory: ${spec.memory}\n`}  tools:
-${spec.tools ?? WEATHER}`;
+${spec.tools ?? WEATHER}${spec.deploy === undefined ? "" : `deploy: ${spec.deploy}\n`}`;
 }
 
 export const WEATHER = `    - name: get_weather

@@ -159,6 +159,7 @@ export async function play(baseUrl: string, { host, stream, thinking }: Cell, in
     input: "서울 날씨 알려줘",
     threadId: null,
     startedAt: new Date(0),
+    waitedMs: 0,
     now: new Date(0),
     steps,
     threadMessages: [],
@@ -210,7 +211,7 @@ const specOf = (instructions: string, thinking: boolean): AgentSpec => ({
   memory: { thread: { strategy: "trim", maxTokens: 10_000 } },
 });
 
-const opened = (seq: number, kind: "model" | "tool", name: string, input: unknown): StoredStep =>
+const opened = (seq: number, kind: StoredStep["kind"], name: string, input: unknown): StoredStep =>
   ({
     seq,
     kind,

@@ -1,5 +1,5 @@
 import Type, { type Static } from "typebox";
-import { Run, Step, StepToolCall } from "./objects.ts";
+import { RequiredAction, Run, Step, StepToolCall } from "./objects.ts";
 import { closed, Instant } from "./schema.ts";
 
 /**
@@ -23,7 +23,7 @@ export const StepStartedEvent = Type.Object(
     type: Type.Literal("step.started"),
     run_id: Type.String(),
     step: Type.Integer(),
-    kind: Type.Enum(["model", "tool"]),
+    kind: Type.Enum(["model", "tool", "approval", "input"]),
     name: Type.String(),
     call: Type.Optional(StepToolCall),
   },
@@ -31,6 +31,10 @@ export const StepStartedEvent = Type.Object(
 );
 export const StepFinishedEvent = Type.Object(
   { ...durable, type: Type.Literal("step.finished"), run_id: Type.String(), step: Step },
+  closed,
+);
+export const RunWaitingEvent = Type.Object(
+  { ...durable, type: Type.Literal("run.waiting"), run_id: Type.String(), required_action: RequiredAction },
   closed,
 );
 export const RunEndedEvent = Type.Object(
@@ -47,6 +51,7 @@ export const DurableEvent = Type.Union([
   RunRunningEvent,
   StepStartedEvent,
   StepFinishedEvent,
+  RunWaitingEvent,
   RunEndedEvent,
 ]);
 export type DurableEvent = Static<typeof DurableEvent>;

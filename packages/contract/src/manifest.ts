@@ -18,6 +18,7 @@ export const LIMITS = {
   parallelTools: { default: 4, min: 1, max: 16 },
   toolOutputBytes: { default: 65_536, min: 256, max: 1_048_576 },
   identicalCalls: { default: 3, min: 1, max: 20 },
+  waitMs: { default: 86_400_000, min: 1_000, max: 2_592_000_000 },
   toolTimeoutMs: { default: 30_000, min: 100, max: 300_000 },
   threadTokens: { default: 120_000, min: 1_000, max: 1_000_000 },
   toolsPerAgent: 128,
@@ -30,8 +31,8 @@ export const LIMITS = {
 export const SUBMIT_TOOL = "submit_result";
 
 export const Duration = Type.String({
-  pattern: "^[0-9]+(?:\\.[0-9]+)?(?:ms|s|m|h)$",
-  description: "A length of time: 500ms, 10s, 10m, 1h",
+  pattern: "^[0-9]+(?:\\.[0-9]+)?(?:ms|s|m|h|d)$",
+  description: "A length of time: 500ms, 10s, 10m, 1h, 7d",
 });
 export const ByteSize = Type.Union([
   Type.Integer({ minimum: 1 }),
@@ -44,6 +45,32 @@ export const EffectClass = Type.Enum(["safe", "idempotent", "at_most_once"], {
     "at_most_once: never sent twice. Default: safe for GET and HEAD, at_most_once for every other method.",
 });
 export type EffectClass = Static<typeof EffectClass>;
+
+export const Approval = Type.Union(
+  [
+    Type.Enum(["always", "never"]),
+    Type.Object(
+      { when: Type.Object({}, { additionalProperties: true, description: "JSON Schema of the arguments" }) },
+      closed,
+    ),
+  ],
+  {
+    description:
+      "Whether a person has to approve a call before it is made: always, never, or when its arguments fit a schema. Default: never",
+  },
+);
+export const OnUnknown = Type.Enum(["tell_model", "fail", "ask"], {
+  description:
+    "When it can't be known whether a call that must not be repeated took effect: tell the model, fail the run, or ask a " +
+    "person whether to make it again. Default: tell_model",
+});
+export type OnUnknown = Static<typeof OnUnknown>;
+export const OnThreadBusy = Type.Enum(["reject", "enqueue", "interrupt"], {
+  description:
+    "What becomes of a run whose thread has one that has not ended. reject: it is refused; enqueue: it waits its turn; " +
+    "interrupt: it cancels those before it and takes their place. Default: reject",
+});
+export type OnThreadBusy = Static<typeof OnThreadBusy>;
 
 const ToolName = Type.String({ pattern: TOOL_NAME_PATTERN });
 const Parameters = Type.Object({}, { additionalProperties: true, description: "JSON Schema of the arguments" });
@@ -70,6 +97,8 @@ export const HttpToolManifest = Type.Object(
     ),
     timeout: Type.Optional(Duration),
     effect: Type.Optional(EffectClass),
+    approval: Type.Optional(Approval),
+    on_unknown: Type.Optional(OnUnknown),
   },
   closed,
 );
@@ -78,11 +107,22 @@ export const BuiltinToolManifest = Type.Object(
   {
     name: Type.Enum(["calculator", "current_time"]),
     type: Type.Literal("builtin"),
+    approval: Type.Optional(Approval),
   },
   closed,
 );
 
-export const ToolManifest = Type.Union([HttpToolManifest, BuiltinToolManifest]);
+export const ClientToolManifest = Type.Object(
+  {
+    name: ToolName,
+    type: Type.Literal("client"),
+    description: Type.String({ minLength: 1, maxLength: 4_096 }),
+    parameters: Type.Optional(Parameters),
+  },
+  { ...closed, description: "A tool the caller runs: the run waits for its result" },
+);
+
+export const ToolManifest = Type.Union([HttpToolManifest, BuiltinToolManifest, ClientToolManifest]);
 
 export const AgentManifest = Type.Object(
   {
@@ -148,6 +188,7 @@ export const AgentManifest = Type.Object(
               steps: Type.Optional(Type.Integer({ minimum: LIMITS.steps.min, maximum: LIMITS.steps.max })),
               tokens: Type.Optional(Type.Integer({ minimum: LIMITS.tokens.min, maximum: LIMITS.tokens.max })),
               duration: Type.Optional(Duration),
+              wait: Type.Optional(Duration),
               parallelTools: Type.Optional(
                 Type.Integer({ minimum: LIMITS.parallelTools.min, maximum: LIMITS.parallelTools.max }),
               ),
@@ -190,6 +231,7 @@ export const AgentManifest = Type.Object(
           name: Type.Optional(
             Type.String({ pattern: NAME_PATTERN, maxLength: 63, description: "Default: the agent's name" }),
           ),
+          onThreadBusy: Type.Optional(OnThreadBusy),
         },
         closed,
       ),
@@ -231,6 +273,8 @@ export interface AgentSpec {
     readonly steps: number;
     readonly tokens: number;
     readonly durationMs: number;
+    /** How long the run may wait for somebody at a time. Not there = LIMITS.waitMs.default. */
+    readonly waitMs?: number;
     readonly parallelTools: number;
     readonly toolOutputBytes: number;
     readonly identicalCalls: number;
@@ -255,11 +299,25 @@ export interface HttpToolSpec {
   };
   readonly timeoutMs: number;
   readonly effect: EffectClass;
+  /** Not there = never. */
+  readonly approval?: ApprovalSpec;
+  /** Not there = tell_model. */
+  readonly onUnknown?: OnUnknown;
 }
+
+export type ApprovalSpec = "always" | { readonly when: { readonly [key: string]: unknown } };
 
 export interface BuiltinToolSpec {
   readonly type: "builtin";
   readonly name: "calculator" | "current_time";
+  readonly approval?: ApprovalSpec;
 }
 
-export type ToolSpec = HttpToolSpec | BuiltinToolSpec;
+export interface ClientToolSpec {
+  readonly type: "client";
+  readonly name: string;
+  readonly description: string;
+  readonly parameters: { readonly [key: string]: unknown };
+}
+
+export type ToolSpec = HttpToolSpec | BuiltinToolSpec | ClientToolSpec;

@@ -4,7 +4,15 @@ import { Count, closed, Id, Instant, Metadata, Nullable } from "./schema.ts";
 
 const Name = Type.String({ pattern: NAME_PATTERN });
 
-export const SCOPES = ["agents:read", "agents:write", "runs:read", "runs:write", "usage:read", "keys:manage"] as const;
+export const SCOPES = [
+  "agents:read",
+  "agents:write",
+  "runs:read",
+  "runs:write",
+  "runs:approve",
+  "usage:read",
+  "keys:manage",
+] as const;
 export const Scope = Type.Enum([...SCOPES]);
 export type Scope = Static<typeof Scope>;
 
@@ -84,6 +92,7 @@ export const Deployment = Type.Object(
     revision: Type.Integer({ minimum: 1 }),
     model: Type.String(),
     fallbacks: Type.Array(Type.String()),
+    on_thread_busy: Type.Enum(["reject", "enqueue", "interrupt"]),
     health: Type.Object(
       {
         status: Type.Enum(["ready", "degraded"]),
@@ -125,7 +134,16 @@ export const DeployResult = Type.Object(
 );
 export type DeployResult = Static<typeof DeployResult>;
 
-export const RUN_STATUSES = ["queued", "running", "completed", "incomplete", "failed", "cancelled", "expired"] as const;
+export const RUN_STATUSES = [
+  "queued",
+  "running",
+  "waiting",
+  "completed",
+  "incomplete",
+  "failed",
+  "cancelled",
+  "expired",
+] as const;
 export const RunStatus = Type.Enum([...RUN_STATUSES]);
 export type RunStatus = Static<typeof RunStatus>;
 
@@ -161,6 +179,36 @@ export const Usage = Type.Object(
 );
 export type Usage = Static<typeof Usage>;
 
+const Asked = {
+  call_id: Type.String({ description: "The model's id of the call: answers name it" }),
+  step: Type.Integer({ minimum: 1, description: "The call's step in the journal" }),
+  name: Type.String({ description: "The tool" }),
+  arguments: Type.String({ description: "JSON, as the model wrote it" }),
+};
+export const RequiredAction = Type.Object(
+  {
+    expires_at: Type.String({ format: "date-time", description: "Unanswered by then, the run ends as expired" }),
+    tool_results: Type.Array(Type.Object(Asked, closed), {
+      description: "Calls of client-side tools: answer with POST /v1/runs/{run}/tool-results",
+    }),
+    approvals: Type.Array(
+      Type.Object(
+        {
+          ...Asked,
+          question: Type.Enum(["approval", "outcome"], {
+            description:
+              "approval: may the call be made? outcome: it was made once and a crash hid what came of it: shall it be made again?",
+          }),
+        },
+        closed,
+      ),
+      { description: "Calls a person decides on: answer with POST /v1/runs/{run}/approvals" },
+    ),
+  },
+  closed,
+);
+export type RequiredAction = Static<typeof RequiredAction>;
+
 export const Run = Type.Object(
   {
     id: Id("run"),
@@ -175,11 +223,27 @@ export const Run = Type.Object(
     output: Nullable(Type.String()),
     incomplete_reason: Nullable(IncompleteReason),
     error: Nullable(RunError),
+    required_action: Nullable(RequiredAction),
     usage: Usage,
     metadata: Metadata,
+    forked_from: Nullable(
+      Type.Object(
+        { run_id: Id("run"), step: Type.Integer({ minimum: 1 }) },
+        {
+          ...closed,
+          description: "The run whose journal this one goes by, up to that step",
+        },
+      ),
+    ),
     created_at: Instant,
     started_at: Nullable(Instant),
     finished_at: Nullable(Instant),
+    payload_expired_at: Nullable(
+      Type.String({
+        format: "date-time",
+        description: "When input, output, metadata, steps and events were removed; usage stays",
+      }),
+    ),
   },
   closed,
 );
@@ -190,16 +254,33 @@ export const StepToolCall = Type.Object({ id: Type.String(), name: Type.String()
 export const Step = Type.Object(
   {
     seq: Type.Integer({ minimum: 1 }),
-    kind: Type.Enum(["model", "tool"]),
-    state: Type.Enum(["started", "done", "error", "unknown"]),
+    kind: Type.Enum(["model", "tool", "approval", "input"], {
+      description: "approval: a person's decision on a call; input: a client-side tool's result",
+    }),
+    state: Type.Enum(["waiting", "started", "done", "error", "unknown"], {
+      description: "waiting: not begun, or not answered; unknown: it may have taken effect, and was not repeated",
+    }),
     name: Type.String({ description: "The model or the tool" }),
     attempt: Type.Integer({ minimum: 1 }),
+    reused: Type.Boolean({ description: "Taken over from the run this one is a fork of, free of charge" }),
+    input_digest: Type.Optional(
+      Type.String({ description: "SHA-256 of what the step was given, hex: a replay gives the same" }),
+    ),
     reasoning: Type.Optional(Type.String()),
     text: Type.Optional(Type.String()),
     tool_calls: Type.Optional(Type.Array(StepToolCall)),
     call_id: Type.Optional(Type.String()),
     arguments: Type.Optional(Type.String()),
     output: Type.Optional(Type.String()),
+    call_step: Type.Optional(Type.Integer({ minimum: 1, description: "Of an approval: the step of the call" })),
+    question: Type.Optional(Type.Enum(["approval", "outcome"])),
+    decision: Type.Optional(
+      Type.Enum(["approve", "reject", "none"], { description: "none: the run ended before anybody decided" }),
+    ),
+    reason: Type.Optional(Type.String()),
+    edited_arguments: Type.Optional(Type.String({ description: "The arguments the call was approved with instead" })),
+    answered_by: Type.Optional(Type.String({ description: "The API key or the user" })),
+    answered_at: Type.Optional(Instant),
     error_code: Type.Optional(Type.String()),
     error_message: Type.Optional(Type.String()),
     model: Type.Optional(

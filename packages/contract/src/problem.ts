@@ -20,6 +20,7 @@ export const PROBLEMS = {
   not_acceptable: [406, "The resource has no representation of the accepted types"],
   request_timeout: [408, "The request was not completed in time"],
   body_too_large: [413, "The body is too large"],
+  result_too_large: [413, "The tool result is larger than the agent allows"],
   unsupported_media_type: [415, "The content type is not one this call reads"],
   headers_too_large: [431, "The request's headers are too large"],
   // Who is calling
@@ -35,7 +36,13 @@ export const PROBLEMS = {
   idempotency_mismatch: [409, "The Idempotency-Key was used with another request"],
   idempotency_in_progress: [409, "The first call with this Idempotency-Key is still running"],
   run_finished: [409, "The run has already ended"],
+  already_answered: [409, "The call has another answer already"],
+  not_answerable: [409, "The call is not one to be answered this way"],
+  step_not_finished: [409, "A step before that one has not finished"],
+  wait_expired: [410, "The run waited too long and has expired"],
+  payload_expired: [410, "The run's payload is no longer kept"],
   thread_busy: [409, "The thread has a run that has not ended"],
+  thread_full: [429, "As many runs wait in the thread as may"],
   thread_in_use: [409, "The thread has runs that have not ended"],
   precondition_failed: [412, "The resource has changed since it was read"],
   // The manifest

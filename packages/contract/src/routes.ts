@@ -1,6 +1,6 @@
 import Type from "typebox";
 import { DeltaEvent, DurableEvent, SnapshotEvent } from "./events.ts";
-import { AgentManifest, NAME_PATTERN } from "./manifest.ts";
+import { AgentManifest, NAME_PATTERN, OnThreadBusy } from "./manifest.ts";
 import * as o from "./objects.ts";
 import type { RouteContract } from "./route.ts";
 import { closed, Id, Instant, Metadata, Nullable, Page, PageQuery, Text } from "./schema.ts";
@@ -19,6 +19,70 @@ export const CreateRun = Type.Object(
     deployment: Type.String({ pattern: NAME_PATTERN, description: "Name of the deployment to run" }),
     input: Text(262_144, 1),
     thread_id: Type.Optional(Id("thread")),
+    on_thread_busy: Type.Optional(OnThreadBusy),
+    metadata: Type.Optional(Metadata),
+  },
+  closed,
+);
+
+const CallId = Text(256, 1);
+export const ToolResults = Type.Object(
+  {
+    tool_results: Type.Array(
+      Type.Object(
+        {
+          call_id: CallId,
+          output: Text(1_048_576),
+          is_error: Type.Optional(Type.Boolean({ description: "The tool failed; output says how" })),
+        },
+        closed,
+      ),
+      { minItems: 1, maxItems: 128 },
+    ),
+  },
+  closed,
+);
+export const Approvals = Type.Object(
+  {
+    approvals: Type.Array(
+      Type.Object(
+        {
+          call_id: CallId,
+          decision: Type.Enum(["approve", "reject"]),
+          reason: Type.Optional(Text(2_048, 1)),
+          arguments: Type.Optional(
+            Type.Object({}, { additionalProperties: true, description: "Approved with these arguments instead" }),
+          ),
+        },
+        closed,
+      ),
+      { minItems: 1, maxItems: 128 },
+    ),
+  },
+  closed,
+);
+export const Fork = Type.Object(
+  {
+    from_step: Type.Integer({
+      minimum: 1,
+      maximum: 1_000_000,
+      description: "The first step that is done anew; those before it are reused",
+    }),
+    overrides: Type.Optional(
+      Type.Object(
+        {
+          instructions: Type.Optional(Text(131_072, 1)),
+          model: Type.Optional(Text(128, 1)),
+          tool_results: Type.Optional(
+            Type.Array(
+              Type.Object({ step: Type.Integer({ minimum: 1, maximum: 1_000_000 }), output: Text(1_048_576) }, closed),
+              { maxItems: 128, description: "Other results for reused tool steps" },
+            ),
+          ),
+        },
+        closed,
+      ),
+    ),
     metadata: Type.Optional(Metadata),
   },
   closed,
@@ -233,14 +297,15 @@ export const routes = {
     tag: "runs",
     summary: "Start a run",
     description:
-      "Answers 202 at once. `Prefer: wait=N` (1 to 60 seconds) waits for the end and answers 200 when it came in time. " +
+      "Answers 202 at once. `Prefer: wait=N` (1 to 60 seconds) waits for the end, or until somebody has to answer, and " +
+      "answers 200 when that came in time. " +
       "`Accept: text/event-stream` streams the run's events.",
     access: "runs:write",
     headers: Type.Object({ prefer: Type.Optional(Type.String({ maxLength: 200 })) }),
     body: CreateRun,
     replies: { 200: o.Run, 202: o.Run },
     events: Type.Union([DurableEvent, DeltaEvent, SnapshotEvent]),
-    problems: ["not_found", "thread_busy", "quota_exhausted", "free_tier_ended"],
+    problems: ["not_found", "thread_busy", "thread_full", "quota_exhausted", "free_tier_ended"],
     idempotent: true,
   },
   listRuns: {
@@ -274,7 +339,9 @@ export const routes = {
     path: "/v1/runs/{run}/events",
     tag: "runs",
     summary: "The run's events: JSON, or with `Accept: text/event-stream` a stream until the run ends",
-    description: "A stream resumes after `Last-Event-ID`. The JSON form pages by `after_seq`.",
+    description:
+      "A stream resumes after `Last-Event-ID`; one that has nothing left to say answers 204, which ends a browser's " +
+      "EventSource. The JSON form pages by `after_seq`.",
     access: "runs:read",
     params: RunParam,
     query: Type.Object(
@@ -285,7 +352,11 @@ export const routes = {
       closed,
     ),
     headers: Type.Object({ "last-event-id": Type.Optional(Type.String({ maxLength: 32 })) }),
-    replies: { 200: Type.Object({ data: Type.Array(DurableEvent), last_seq: Type.Integer({ minimum: 0 }) }, closed) },
+    replies: {
+      200: Type.Object({ data: Type.Array(DurableEvent), last_seq: Type.Integer({ minimum: 0 }) }, closed),
+      204: null,
+    },
+    problems: ["payload_expired"],
     events: Type.Union([DurableEvent, DeltaEvent, SnapshotEvent]),
   },
   listRunSteps: {
@@ -301,11 +372,56 @@ export const routes = {
     method: "POST",
     path: "/v1/runs/{run}/cancel",
     tag: "runs",
-    summary: "Cancel a run: at once when queued, else as soon as its worker hears of it",
+    summary: "Cancel a run: at once when it is queued or waiting, else as soon as its worker hears of it",
+    description: "200: it has ended, now or before, and a run that had ended is unchanged. 202: its worker is told.",
     access: "runs:write",
     params: RunParam,
+    replies: { 200: o.Run, 202: o.Run },
+    idempotent: true,
+  },
+  submitToolResults: {
+    method: "POST",
+    path: "/v1/runs/{run}/tool-results",
+    tag: "runs",
+    summary: "Give results of client-side tools a run waits for",
+    description:
+      "All of the request is taken or nothing of it. The run goes on when nothing is left to wait for. The same result " +
+      "again changes nothing; another one is refused.",
+    access: "runs:write",
+    params: RunParam,
+    body: ToolResults,
+    replies: { 200: o.Run },
+    problems: ["run_finished", "already_answered", "not_answerable", "wait_expired", "result_too_large"],
+    idempotent: true,
+  },
+  decideApprovals: {
+    method: "POST",
+    path: "/v1/runs/{run}/approvals",
+    tag: "runs",
+    summary: "Approve or reject calls a run waits for",
+    description:
+      "Who decided and when is in the journal. `arguments` approves the call with other arguments, which must fit the " +
+      "tool's parameters; the model is told of them.",
+    access: "runs:approve",
+    params: RunParam,
+    body: Approvals,
+    replies: { 200: o.Run },
+    problems: ["run_finished", "already_answered", "not_answerable", "wait_expired"],
+    idempotent: true,
+  },
+  forkRun: {
+    method: "POST",
+    path: "/v1/runs/{run}/fork",
+    tag: "runs",
+    summary: "Start a run that reuses another's journal up to a step, with changes",
+    description:
+      "Steps before `from_step` are reused and cost nothing; from there on everything is done anew, tools included, with the " +
+      "changed instructions, model or tool results.",
+    access: "runs:write",
+    params: RunParam,
+    body: Fork,
     replies: { 202: o.Run },
-    problems: ["run_finished"],
+    problems: ["step_not_finished", "payload_expired", "unknown_model", "quota_exhausted", "free_tier_ended"],
     idempotent: true,
   },
   // --- threads

@@ -1,6 +1,7 @@
 import type { Message } from "@maru/contract";
 import { trimHistory } from "@maru/domain";
 import type { Claim, StoredStep } from "@maru/store";
+import { approvalOf, isResult } from "./journal-state.ts";
 import { isStrayText, NUDGE, SUBMIT_TOOL } from "./submit.ts";
 import { isSummary, recalled, summaryMessages } from "./summary.ts";
 import { messageTokens } from "./tokens.ts";
@@ -66,8 +67,11 @@ export function exchange(input: string, steps: readonly StoredStep[]): Message[]
       // Words in place of the call that was asked for: the run goes on only where something was asked for.
       if (isStrayText(step) && index < ordered.length - 1) messages.push({ role: "user", content: NUDGE });
     }
-    if (step.kind === "tool" && step.output !== null) {
-      messages.push({ role: "tool", toolCallId: step.input.id, name: step.name, content: step.output.output });
+    if (isResult(step) && step.output !== null) {
+      const edited = approvalOf(steps, step.seq)?.output?.arguments;
+      const note = edited ? `[A reviewer changed the arguments of this call to ${edited}]\n` : "";
+      const content = `${note}${step.output.output}`;
+      messages.push({ role: "tool", toolCallId: step.input.id, name: step.name, content });
     }
   }
   return messages;

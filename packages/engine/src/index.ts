@@ -1,3 +1,4 @@
+export { requestDigest } from "./digest.ts";
 export type {
   ClockPort,
   EnginePorts,
@@ -8,5 +9,5 @@ export type {
   ModelRoute,
   ToolsPort,
 } from "./ports.ts";
-export { Stop, type StopKind } from "./ports.ts";
+export { POINTS, type Point, Stop, type StopKind } from "./ports.ts";
 export { executeRun, type RunOutcome } from "./run.ts";

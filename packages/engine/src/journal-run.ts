@@ -1,12 +1,19 @@
-import type { IncompleteReason } from "@maru/contract";
+import { type IncompleteReason, LIMITS } from "@maru/contract";
 import type { Claim, JournalWrite, StepDone, StepIntent, StoredStep } from "@maru/store";
 import { threadMessages } from "./conversation.ts";
 import type { End } from "./end.ts";
-import { abandon, close, finished, lastText, maxSeq, opened, started } from "./journal-state.ts";
+import { abandon, close, finished, lastText, maxSeq, opened, ownSteps, started } from "./journal-state.ts";
 import type { EnginePorts } from "./ports.ts";
 
-/** How the worker's hold on the run ended: the run is terminal, another worker has it, or it must be handed back. */
-export type RunOutcome = "ended" | "lost" | "handed_back";
+/** How the worker's hold on the run ended: it is terminal, another worker has it, it must be handed back, or it waits. */
+export type RunOutcome =
+  | "ended"
+  | "lost"
+  | "handed_back"
+  /** It waits for somebody; whoever answers last queues it again. */
+  | "waiting"
+  /** It was to wait, but everybody had answered: it is queued again already. */
+  | "answered";
 
 /** Thrown inside when a write found the claim gone. */
 export class ClaimLost extends Error {}
@@ -20,7 +27,12 @@ export function openJournal(claim: Claim, ports: EnginePorts) {
   const { spec } = claim;
   const steps: StoredStep[] = claim.steps.map((step) => ({ ...step }));
 
+  /** What model steps were given, by their numbers. */
+  const given = new Map<number, string>();
+
   const write = async (entry: Partial<JournalWrite> & { events: JournalWrite["events"] }) => {
+    const place = entry.end ? "end" : entry.wait !== undefined ? "wait" : "append";
+    ports.pass?.(`before_${place}`);
     const result = await ports.journal.write(claim, {
       done: [],
       start: [],
@@ -28,13 +40,26 @@ export function openJournal(claim: Claim, ports: EnginePorts) {
       reserveTokens: 0,
       end: null,
       ...entry,
+      ...(entry.done === undefined ? {} : { done: entry.done.map(withDigest) }),
     });
+    ports.pass?.(`after_${place}`);
     if (!result.ok) throw new ClaimLost();
     const at = result.events[0]?.at ?? ports.clock.date().toISOString();
     for (const done of entry.done ?? []) close(steps, done, at);
     for (const intent of entry.start ?? []) steps.push(opened(intent, claim, at));
+    for (const { seq, attempt } of entry.begin ?? []) change(seq, { state: "started", epoch: claim.epoch, attempt });
+    for (const seq of entry.halt ?? []) change(seq, { state: "waiting" });
     ports.live.committed(claim.runId, result.events);
     return result;
+  };
+
+  const withDigest = (done: StepDone): StepDone => {
+    const digest = given.get(done.seq);
+    return digest === undefined ? done : { ...done, digest };
+  };
+  const change = (seq: number, fields: Partial<Pick<StoredStep, "state" | "epoch" | "attempt">>) => {
+    const index = steps.findIndex((step) => step.seq === seq);
+    steps[index] = { ...(steps[index] as StoredStep), ...fields } as StoredStep;
   };
 
   /** The steps as they will stand once these are done. */
@@ -49,18 +74,23 @@ export function openJournal(claim: Claim, ports: EnginePorts) {
     const then = after(entry.done);
     return write({
       ...entry,
-      events: [...entry.done.map((item) => finished(then, item)), ...(entry.start ?? []).map(started)],
+      events: [
+        ...entry.done.map((item) => finished(then, item)),
+        // A call that waits for its approval has not begun.
+        ...(entry.start ?? []).filter((step) => step.kind !== "tool" || step.state !== "waiting").map(started),
+        ...(entry.begin ?? []).map(({ seq }) => started(steps.find((step) => step.seq === seq) as StoredStep)),
+      ],
     });
   };
 
   /** The run's last write: its end together with whatever steps are still open. */
   const finish = async (end: End, extra: Partial<JournalWrite> & { done?: readonly StepDone[] } = {}) => {
     const closing = new Set((extra.done ?? []).map(({ seq }) => seq));
-    const abandoned = steps
-      .filter((step) => step.state === "started" && !closing.has(step.seq))
-      .map((step) => abandon(step, end));
-    const done = [...(extra.done ?? []), ...abandoned];
-    const then = after(done);
+    const open = steps.filter((step) => step.state === "started" && !closing.has(step.seq));
+    const waiting = steps.filter((step) => step.state === "waiting");
+    const done = [...(extra.done ?? []), ...open.map((step) => abandon(step, end))];
+    // Waiting steps are closed where they stand, in the database: somebody may have answered just now.
+    const then = after([...done, ...waiting.map((step) => abandon(step, end))]);
     const messages =
       end.output === null || claim.threadId === null
         ? []
@@ -72,6 +102,7 @@ export function openJournal(claim: Claim, ports: EnginePorts) {
     await write({
       ...extra,
       done,
+      ...(waiting.length === 0 ? {} : { closeWaiting: true }),
       events: [...done.map((item) => finished(then, item)), { type: `run.${end.status}`, data: {} }],
       end: {
         status: end.status,
@@ -94,11 +125,10 @@ export function openJournal(claim: Claim, ports: EnginePorts) {
 
   /** Appends what a step gave and opens the model step that follows it. Null = the run goes on. */
   const next = async (
-    step: StoredStep,
     entry: Partial<JournalWrite> & { done: readonly StepDone[] },
     reserveTokens: number,
   ): Promise<RunOutcome | null> => {
-    if (steps.length + 1 > spec.limits.steps) return finish(incomplete("max_steps"), entry);
+    if (ownSteps(steps) + 1 > spec.limits.steps) return finish(incomplete("max_steps"), entry);
     const intent: StepIntent = {
       seq: maxSeq(steps) + 1,
       kind: "model",
@@ -107,11 +137,19 @@ export function openJournal(claim: Claim, ports: EnginePorts) {
       input: null,
     };
     const result = await append({ ...entry, start: [intent], reserveTokens });
-    if (step.kind === "model" && !result.room) return finish(incomplete("quota"));
+    if (!result.room) return finish(incomplete("quota"));
     return null;
   };
 
-  return { claim, spec, steps, append, finish, incomplete, next };
+  /** Gives the worker back until somebody has answered what is asked; nothing is held meanwhile. */
+  const wait = async (entry: Partial<JournalWrite> & { done: readonly StepDone[] }): Promise<RunOutcome> => {
+    const model = steps.findLast(({ kind }) => kind === "model");
+    const ms = spec.limits.waitMs ?? LIMITS.waitMs.default;
+    const result = await append({ ...entry, wait: { ms, step: model?.seq ?? 0 } });
+    return result.waiting === false ? "answered" : "waiting";
+  };
+
+  return { claim, spec, steps, given, append, finish, incomplete, next, wait };
 }
 /** The summary a run made of its thread is kept however the run ended: the next one need not make it again. */
 function summaryOf(claim: Claim, steps: readonly StoredStep[]) {

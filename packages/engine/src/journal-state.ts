@@ -6,11 +6,45 @@ import { isSummary } from "./summary.ts";
 
 // The engine's view of a run's journal: what stands in it, and what a step becomes when it opens, closes or is given up.
 
+/** A step that stands for a call of the model: its result is what the model reads next. */
+export const isResult = (step: StoredStep): step is Extract<StoredStep, { kind: "tool" | "input" }> =>
+  step.kind === "tool" || step.kind === "input";
+
+/** A step somebody outside has to close. */
+export const isAsked = (step: StoredStep): boolean =>
+  step.state === "waiting" && (step.kind === "approval" || step.kind === "input");
+
+/** Steps that count towards the run's limit: what was reused is free, and a decision is no work. */
+export const ownSteps = (steps: readonly StoredStep[]): number =>
+  steps.filter((step) => step.reused !== true && step.kind !== "approval").length;
+
+/** The approval of a tool step, where somebody was asked: the latest. */
+export const approvalOf = (steps: readonly StoredStep[], seq: number) =>
+  steps.findLast(
+    (step): step is Extract<StoredStep, { kind: "approval" }> => step.kind === "approval" && step.input.step === seq,
+  );
+
+/** The last model step that made calls, and what came after it. Null when the model has the word. */
+export function lastTurn(steps: readonly StoredStep[]) {
+  const ordered = [...steps].sort((a, b) => a.seq - b.seq);
+  const index = ordered.findLastIndex((step) => step.kind === "model");
+  const step = ordered[index];
+  if (step?.kind !== "model" || step.state !== "done" || step.output === null || step.output.toolCalls.length === 0)
+    return null;
+  const after = ordered.slice(index + 1);
+  return {
+    step,
+    output: step.output,
+    results: after.filter(isResult),
+    asked: after.some((item) => !isResult(item) || item.kind === "input"),
+  };
+}
+
 export const maxSeq = (steps: readonly StoredStep[]) => steps.reduce((max, { seq }) => Math.max(max, seq), 0);
 export const usedTokens = (steps: readonly StoredStep[]) =>
   steps.reduce(
     (sum, step) =>
-      step.kind === "model" && step.output !== null
+      step.kind === "model" && step.output !== null && step.reused !== true
         ? sum + step.output.usage.inputTokens + step.output.usage.outputTokens
         : sum,
     0,
@@ -63,6 +97,9 @@ export function abandon(step: StoredStep, end: End): StepDone {
       state: "error",
       output: { ...emptyOutput(step.name), error: { code: "aborted", message } },
     };
+  if (step.kind === "approval") return { seq: step.seq, state: "error", output: { decision: "none", reason: message } };
+  if (step.state === "waiting")
+    return { seq: step.seq, state: "error", output: { output: message, isError: true, code: "not_sent" } };
   // It may have been sent: only a call that is safe to repeat is known to have had no effect.
   const state = step.effect === "safe" ? "error" : "unknown";
   return { seq: step.seq, state, output: { output: message, isError: true, code: "aborted" } };
@@ -70,8 +107,8 @@ export function abandon(step: StoredStep, end: End): StepDone {
 
 export function opened(intent: StepIntent, claim: Claim, at: string): StoredStep {
   return {
-    ...intent,
     state: "started",
+    ...intent,
     epoch: claim.epoch,
     attempt: 1,
     startedAt: at,
@@ -87,9 +124,14 @@ export function close(steps: StoredStep[], done: StepDone, at: string): void {
     steps[index] = { ...step, state: done.state, output: done.output, finishedAt: at } as StoredStep;
 }
 
-export const started = ({ seq, kind, name, input }: StepIntent) => ({
+export const started = ({ seq, kind, name, input }: Pick<StoredStep, "seq" | "kind" | "name" | "input">) => ({
   type: "step.started",
-  data: { step: seq, kind, name, ...(input === null ? {} : { call: input }) },
+  data: {
+    step: seq,
+    kind,
+    name,
+    ...(input === null ? {} : { call: { id: input.id, name: input.name, arguments: input.arguments } }),
+  },
 });
 /** The event carries the journal row; the gateway renders it, so both read the same. */
 export const finished = (steps: readonly StoredStep[], { seq }: StepDone) => ({

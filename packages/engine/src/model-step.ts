@@ -4,6 +4,7 @@ import type { JournalWrite, ModelOutput, StepDone, StoredStep, Tried } from "@ma
 import type { ToolSet } from "@maru/tools";
 import { type Asked, askModels, mayAskAgain, sum } from "./ask.ts";
 import { conversation } from "./conversation.ts";
+import { requestDigest } from "./digest.ts";
 import type { End } from "./end.ts";
 import type { RunJournal, RunOutcome } from "./journal-run.ts";
 import { emptyOutput, storableAnswer, trailingFailures, usedTokens } from "./journal-state.ts";
@@ -20,6 +21,8 @@ export interface ModelStepDeps {
   readonly submission: Submission | null;
   /** Aborts when the run is to stop or its time is over. */
   readonly live: AbortSignal;
+  /** Before anything is sent: the run must still be this worker's. @throws Stop when it may not be */
+  readonly mustHold: () => void;
   /** The run has calls to carry out. */
   readonly callTools: (step: StoredStep, output: ModelOutput, charge: Charge) => Promise<RunOutcome | null>;
 }
@@ -42,6 +45,7 @@ export function createModelSteps(deps: ModelStepDeps) {
   let written = "";
   let prompt = 0;
   let asking: ModelRoute | null = null;
+  let current = "";
 
   /** The request for a route: the conversation cut to what its context holds beside the answer. */
   const requestFor = (route: ModelRoute, squeezed: ModelRequest | null): ModelRequest | null => {
@@ -76,6 +80,7 @@ export function createModelSteps(deps: ModelStepDeps) {
     if (room < 1) return null;
     prompt = promptTokens;
     asking = route;
+    current = requestDigest(request);
     return { ...request, maxOutputTokens: Math.min(request.maxOutputTokens, room) };
   };
 
@@ -102,13 +107,15 @@ export function createModelSteps(deps: ModelStepDeps) {
       asking = route;
       return spec.limits.tokens - usedTokens(steps) < prompt + asked.maxOutputTokens ? null : asked;
     };
+    beforeCall();
     const asked = await askModels({ routes, names, port: ports.model, signal: live, request, onDelta: () => {} });
+    ports.pass?.("after_model_call");
     const failed = (output: ModelOutput, message: string): StepDone[] => [
       { seq: step.seq, state: "error", output: { ...output, error: { code: SUMMARY_FAILED, message } } },
     ];
     if (asked.kind === "no_room") {
       const done = failed(emptyOutput(spec.model.name), "The run's token limit leaves no room for a summary.");
-      return journal.next(step, { done }, reserve());
+      return journal.next({ done }, reserve());
     }
     if (asked.kind === "failed") {
       const { failure, route, tried, wasted } = asked;
@@ -119,7 +126,6 @@ export function createModelSteps(deps: ModelStepDeps) {
         ...answeredBy(route, tried),
       };
       return journal.next(
-        step,
         { done: failed(output, failure.message), ...chargeFor(step, route ?? asking, usage) },
         reserve(),
       );
@@ -131,7 +137,12 @@ export function createModelSteps(deps: ModelStepDeps) {
     const done: StepDone[] = good
       ? [{ seq: step.seq, state: "done", output: { ...output, summarised: count } }]
       : failed(output, "The model wrote no summary.");
-    return journal.next(step, { done, ...chargeFor(step, route, usage) }, reserve());
+    return journal.next({ done, ...chargeFor(step, route, usage) }, reserve());
+  };
+
+  const beforeCall = () => {
+    deps.mustHold();
+    ports.pass?.("before_model_call");
   };
 
   /** One model step, to its end in the journal. Null = the run goes on. */
@@ -139,9 +150,11 @@ export function createModelSteps(deps: ModelStepDeps) {
     written = "";
     prompt = 0;
     asking = null;
+    current = "";
     const first = routes.find((route) => route !== null);
     const older = first ? summaryDue(claim, steps, first.model, ports.model) : 0;
     if (older > 0) return summarise(step, older);
+    beforeCall();
     const asked = await askModels({
       routes,
       names,
@@ -153,6 +166,8 @@ export function createModelSteps(deps: ModelStepDeps) {
         ports.live.delta(claim.runId, step.seq, delta.kind, delta.text);
       },
     });
+    ports.pass?.("after_model_call");
+    if (current !== "") journal.given.set(step.seq, current);
     if (asked.kind === "no_room")
       return journal.finish(journal.incomplete("max_tokens"), chargeFor(step, asking, asked.wasted));
     if (asked.kind === "answered") return verdict(step, asked);
@@ -171,7 +186,7 @@ export function createModelSteps(deps: ModelStepDeps) {
     const done: StepDone[] = [{ seq: step.seq, state: "error", output }];
     written = "";
     if (shown && mayAskAgain(failure) && trailingFailures(steps).length === 0)
-      return journal.next(step, { done, ...charge }, reserve());
+      return journal.next({ done, ...charge }, reserve());
     const error = { code: failure.code, message: failure.message };
     return journal.finish({ status: "failed", output: null, error }, { ...charge, done });
   };
@@ -192,7 +207,7 @@ export function createModelSteps(deps: ModelStepDeps) {
     const onceMore = (code: string, otherwise: () => Promise<RunOutcome>) =>
       trailingFailures(steps).length > 0
         ? otherwise()
-        : journal.next(step, { done: wrong(code, ONCE_MORE[code] ?? code), ...charge }, reserve());
+        : journal.next({ done: wrong(code, ONCE_MORE[code] ?? code), ...charge }, reserve());
     written = "";
 
     switch (ports.model.classify(answer, { thinking: request.thinking })) {
@@ -200,7 +215,7 @@ export function createModelSteps(deps: ModelStepDeps) {
         if (submission === null) return end({ status: "completed", output: output.text });
         const handedIn = submission.fromText(output.text);
         if (handedIn !== null) return end({ status: "completed", output: handedIn });
-        if (repairsLeft(steps)) return journal.next(step, { done, ...charge }, reserve());
+        if (repairsLeft(steps)) return journal.next({ done, ...charge }, reserve());
         return fail("output_invalid", "The model answered in words instead of handing in what was asked for.", done);
       }
       case "tools": {

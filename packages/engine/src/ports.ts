@@ -76,12 +76,34 @@ export interface ClockPort {
   after(ms: number, callback: () => void): () => void;
 }
 
+/**
+ * Places in the loop at which a worker may die. `append`: finished steps and the intents of the next ones, in one write;
+ * `wait` and `end`: the same as the run gives its worker back or ends. Between an append and a call the intent is committed
+ * and nothing sent; between a call and an append it has taken effect and nobody knows.
+ */
+export const POINTS = [
+  "claimed",
+  "before_model_call",
+  "after_model_call",
+  "before_tool_call",
+  "after_tool_call",
+  "before_append",
+  "after_append",
+  "before_wait",
+  "after_wait",
+  "before_end",
+  "after_end",
+] as const;
+export type Point = (typeof POINTS)[number];
+
 export interface EnginePorts {
   readonly model: ModelPort;
   readonly tools: ToolsPort;
   readonly journal: JournalPort;
   readonly live: LivePort;
   readonly clock: ClockPort;
+  /** Hears of every point the loop passes; for tests that kill the process there. */
+  readonly pass?: (point: Point) => void;
 }
 
 /** Why a run in flight is told to stop. */

@@ -177,6 +177,7 @@ function world(
     input: "hello",
     threadId: null,
     startedAt: new Date(0),
+    waitedMs: 0,
     now: new Date(0),
     steps: [step({ seq: 1, kind: "model", state: "started", name: "m", effect: "model" })],
     threadMessages: [],

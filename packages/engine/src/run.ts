@@ -1,13 +1,14 @@
-import type { Claim, ModelOutput, StepDone, StepIntent, StoredStep, ToolOutput } from "@maru/store";
-import type { ToolSet } from "@maru/tools";
+import type { ToolCall } from "@maru/contract";
+import type { Claim, JournalWrite, ModelOutput, StepDone, StoredStep } from "@maru/store";
+import { approvalIntent, intentsOf } from "./calls.ts";
 import type { End } from "./end.ts";
 import { ClaimLost, openJournal, type RunOutcome } from "./journal-run.ts";
-import { maxSeq } from "./journal-state.ts";
+import { approvalOf, isAsked, lastTurn, maxSeq, ownSteps } from "./journal-state.ts";
 import { type Charge, createModelSteps } from "./model-step.ts";
 import { type EnginePorts, Stop } from "./ports.ts";
 import { repeatedCall } from "./repeated-call.ts";
 import { withSubmission } from "./submit.ts";
-import { inParallel, runTool, type ToolStep } from "./tool-step.ts";
+import { inParallel, OUTCOME_UNKNOWN, runTool, type ToolStep, UNKNOWN_AFTER_CRASH } from "./tool-step.ts";
 
 export type { RunOutcome } from "./journal-run.ts";
 
@@ -15,16 +16,22 @@ export type { RunOutcome } from "./journal-run.ts";
 class OutOfTime extends Error {}
 
 const TOOL_RESULT_TOKENS = 1_024;
-const OUTCOME_UNKNOWN = "outcome_unknown";
 
 /**
- * Runs the agent loop from wherever the journal stands until the run ends: model step, tool steps in parallel, model
+ * Runs the agent loop from wherever the journal stands until the run ends or waits: model step, tool steps in parallel, model
  * step …
  *
- * `signal` aborts with a `Stop`: `cancel` ends the run, `drain` hands it back, `lost` lets go of it.
+ * `signal` aborts with a `Stop`: `cancel` ends the run, `drain` hands it back, `lost` lets go of it. `held` says whether the
+ * claim is surely still this worker's: a process that was stopped and woke up late must send nothing before it knows.
  */
-export async function executeRun(claim: Claim, ports: EnginePorts, signal: AbortSignal): Promise<RunOutcome> {
+export async function executeRun(
+  claim: Claim,
+  ports: EnginePorts,
+  signal: AbortSignal,
+  held: () => boolean = () => true,
+): Promise<RunOutcome> {
   const { spec } = claim;
+  ports.pass?.("claimed");
   const journal = openJournal(claim, ports);
   const { steps } = journal;
   const prepared = ports.tools.prepare(spec.tools);
@@ -34,11 +41,14 @@ export async function executeRun(claim: Claim, ports: EnginePorts, signal: Abort
       : withSubmission(prepared, spec.output.schema, ports.tools.checker, ports.tools.parseArguments);
   const tools = submission?.tools ?? prepared;
 
-  const begun = ports.clock.now() - (claim.now.getTime() - claim.startedAt.getTime());
+  const begun = ports.clock.now() - (claim.now.getTime() - claim.startedAt.getTime() - claim.waitedMs);
   const timeLeftMs = Math.max(0, spec.limits.durationMs - (ports.clock.now() - begun));
   const outOfTime = new AbortController();
   const stopClock = ports.clock.after(timeLeftMs, () => outOfTime.abort());
   const live = AbortSignal.any([signal, outOfTime.signal]);
+  const mustHold = () => {
+    if (!held()) throw new Stop("lost");
+  };
 
   const names = [spec.model.name, ...(spec.model.fallbacks ?? [])];
   const routes = await ports.model.resolve(claim.workspaceId, names);
@@ -51,51 +61,116 @@ export async function executeRun(claim: Claim, ports: EnginePorts, signal: Abort
         done,
       });
     }
-    if (steps.length + output.toolCalls.length > spec.limits.steps)
-      return journal.finish(journal.incomplete("max_steps"), { ...charge, done });
-    const first = maxSeq(steps) + 1;
-    const start = output.toolCalls.map(
-      (call, index): StepIntent => ({
-        seq: first + index,
-        kind: "tool",
-        name: call.name,
-        effect: tools.get(call.name)?.effect ?? "safe",
-        input: call,
-      }),
-    );
-    const spent = output.usage.inputTokens + output.usage.outputTokens;
-    const result = await journal.append({
-      ...charge,
-      done,
-      start,
-      reserveTokens: spent + spec.model.maxOutputTokens + start.length * TOOL_RESULT_TOKENS,
-    });
+    return openCalls(output, output.toolCalls, { ...charge, done });
+  };
+
+  /** Opens the steps of calls; those that ask nobody are carried out. */
+  const openCalls = async (
+    output: ModelOutput,
+    calls: readonly ToolCall[],
+    entry: Partial<JournalWrite> & { done: readonly StepDone[] },
+  ): Promise<RunOutcome | null> => {
+    if (ownSteps(steps) + calls.length > spec.limits.steps)
+      return journal.finish(journal.incomplete("max_steps"), entry);
+    const { begun, all } = intentsOf(calls, maxSeq(steps) + 1, tools, ports.tools.parseArguments);
+    if (begun.length === 0) return journal.wait({ ...entry, start: all });
+    const result = await journal.append({ ...entry, start: all, reserveTokens: reserveAfter(output, calls.length) });
     if (!result.room) {
-      const unsent: ToolOutput = { output: "Not sent: the quota is used up.", isError: true, code: "quota_exhausted" };
+      const unsent = { output: "Not sent: the quota is used up.", isError: true, code: "quota_exhausted" };
       return journal.finish(journal.incomplete("quota"), {
-        done: start.map(({ seq }) => ({ seq, state: "error", output: unsent })),
+        done: begun.map(({ seq }) => ({ seq, state: "error", output: unsent })),
       });
     }
-    return toolSteps(start.map(({ seq }) => steps.find((item) => item.seq === seq) as ToolStep));
+    return toolSteps(begun.map(({ seq }) => steps.find((item) => item.seq === seq) as ToolStep));
+  };
+
+  /** Tokens to hold for the model step that reads the results of a turn. */
+  const reserveAfter = ({ usage }: ModelOutput, calls: number): number =>
+    usage.inputTokens + usage.outputTokens + spec.model.maxOutputTokens + calls * TOOL_RESULT_TOKENS;
+
+  /** The turn is complete: the model reads its results. What a run that waited let go of is held again. */
+  const nextModelStep = (done: readonly StepDone[]): Promise<RunOutcome | null> => {
+    const turn = lastTurn(steps);
+    if (turn === null || !(turn.asked || turn.step.reused)) return journal.next({ done }, 0);
+    const tokens = reserveAfter(turn.output, turn.results.length);
+    return journal.next({ done, hold: { step: maxSeq(steps), tokens } }, 0);
   };
 
   /** Runs open tool steps; the last one to finish opens the model step that reads the results. */
   const toolSteps = async (open: readonly ToolStep[]): Promise<RunOutcome | null> => {
     let left = open.length;
     let outcome: RunOutcome | null = null;
+    let failed = false;
+    let asked = steps.filter(isAsked).length;
+    const first = maxSeq(steps) + 1;
+    const before = asked;
     const modelOpen = steps.some((step) => step.kind === "model" && step.state === "started");
     await inParallel(open, spec.limits.parallelTools, async (step) => {
-      const output = await toolOutput(step, claim, tools, ports, live, signal);
-      const state = output.code === OUTCOME_UNKNOWN ? "unknown" : output.isError ? "error" : "done";
-      const done: StepDone[] = [{ seq: step.seq, state, output }];
+      const output = await resultOf(step);
+      const isUnknown = output.code === OUTCOME_UNKNOWN;
+      const policy = isUnknown ? (tools.get(step.name)?.onUnknown ?? "tell_model") : "tell_model";
       left--;
-      if (left === 0 && !modelOpen) outcome = await journal.next(step, { done }, modelSteps.reserve());
+      if (policy === "ask") {
+        const question = approvalIntent(first + asked++ - before, step.seq, step.input, "outcome");
+        await journal.append({ done: [], halt: [step.seq], start: [question] });
+        return;
+      }
+      failed ||= policy === "fail";
+      const done: StepDone[] = [
+        { seq: step.seq, state: isUnknown ? "unknown" : output.isError ? "error" : "done", output },
+      ];
+      if (left === 0 && !modelOpen && !failed && asked === 0) outcome = await nextModelStep(done);
       else await journal.append({ done });
     });
-    return outcome;
+    // Only now: every result is written, and nothing is lost with the claim.
+    if (failed) return journal.finish(UNKNOWN_FAILS);
+    return asked > 0 ? journal.wait({ done: [] }) : outcome;
   };
 
-  const modelSteps = createModelSteps({ journal, ports, routes, names, tools, submission, live, callTools });
+  /** A tool step's result; one that was sent before a crash and must not be sent twice is unknown instead. */
+  const resultOf = async (step: ToolStep) => {
+    if (step.effect === "at_most_once" && step.epoch < claim.epoch) return UNKNOWN_AFTER_CRASH;
+    try {
+      mustHold();
+      const approved = approvalOf(steps, step.seq)?.output?.arguments;
+      return await runTool(
+        approved ? { ...step, input: { ...step.input, arguments: approved } } : step,
+        claim,
+        tools,
+        ports,
+        live,
+      );
+    } catch (error) {
+      if (live.aborted) throw stopReason(signal);
+      throw error;
+    }
+  };
+
+  /** No step is begun: what waited is answered, or a fork goes on from what it reuses. */
+  const resume = async (): Promise<RunOutcome | null> => {
+    const turn = lastTurn(steps);
+    if (turn === null) return nextModelStep([]);
+    const missing = turn.output.toolCalls.slice(turn.results.length);
+    if (missing.length > 0)
+      return openCalls(turn.output, missing, {
+        done: [],
+        hold: { step: maxSeq(steps), tokens: reserveAfter(turn.output, missing.length) },
+      });
+    const approved = turn.results.filter(
+      (step) => step.state === "waiting" && approvalOf(steps, step.seq)?.output?.decision === "approve",
+    );
+    if (steps.some(isAsked)) return journal.wait({ done: [] });
+    if (approved.length === 0) return nextModelStep([]);
+    // Sent before, and approved to be sent again: another attempt.
+    const begin = approved.map(({ seq, attempt }) => ({
+      seq,
+      attempt: attempt + (approvalOf(steps, seq)?.input.question === "outcome" ? 1 : 0),
+    }));
+    await journal.append({ done: [], begin });
+    return null;
+  };
+
+  const modelSteps = createModelSteps({ journal, ports, routes, names, tools, submission, live, mustHold, callTools });
 
   try {
     for (;;) {
@@ -103,8 +178,12 @@ export async function executeRun(claim: Claim, ports: EnginePorts, signal: Abort
       const open = steps.filter((step) => step.state === "started").sort((a, b) => a.seq - b.seq);
       const openTools = open.filter((step) => step.kind === "tool");
       const step = open[0];
-      if (step === undefined) throw new Error(`run ${claim.runId} has no open step`);
-      const outcome = openTools.length > 0 ? await toolSteps(openTools) : await modelSteps.step(step);
+      const outcome =
+        openTools.length > 0
+          ? await toolSteps(openTools)
+          : step === undefined
+            ? await resume()
+            : await modelSteps.step(step);
       if (outcome !== null) return outcome;
     }
   } catch (thrown) {
@@ -130,30 +209,14 @@ export async function executeRun(claim: Claim, ports: EnginePorts, signal: Abort
   }
 }
 
-/** A tool step's result; one that was sent before a crash and must not be sent twice is reported as unknown instead. */
-async function toolOutput(
-  step: ToolStep,
-  claim: Claim,
-  tools: ToolSet,
-  ports: EnginePorts,
-  live: AbortSignal,
-  signal: AbortSignal,
-): Promise<ToolOutput> {
-  if (step.effect === "at_most_once" && step.epoch < claim.epoch) {
-    return {
-      output:
-        "The outcome of this call is unknown: the worker was lost while it ran, and it must not be sent twice. It may have taken effect.",
-      isError: true,
-      code: OUTCOME_UNKNOWN,
-    };
-  }
-  try {
-    return await runTool(step, claim, tools, ports, live);
-  } catch (error) {
-    if (live.aborted) throw stopReason(signal);
-    throw error;
-  }
-}
+const UNKNOWN_FAILS: End = {
+  status: "failed",
+  output: null,
+  error: {
+    code: OUTCOME_UNKNOWN,
+    message: "A call that must not be repeated may have taken effect or not: it was sent, and its answer was lost.",
+  },
+};
 
 const stopReason = (signal: AbortSignal): Error =>
   signal.aborted ? (signal.reason instanceof Stop ? signal.reason : new Stop("cancel")) : new OutOfTime();

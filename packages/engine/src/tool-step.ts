@@ -5,6 +5,15 @@ import type { EnginePorts } from "./ports.ts";
 
 export type ToolStep = Extract<StoredStep, { kind: "tool" }>;
 
+/** The code of a call that may have taken effect, and that is not made again by itself. */
+export const OUTCOME_UNKNOWN = "outcome_unknown";
+export const UNKNOWN_AFTER_CRASH: ToolOutput = {
+  output:
+    "The outcome of this call is unknown: the worker was lost while it ran, and it must not be sent twice. It may have taken effect.",
+  isError: true,
+  code: OUTCOME_UNKNOWN,
+};
+
 /**
  * Runs one tool call and turns whatever happens into a result the model can read; only the stop of the run itself is
  * thrown. A wrong name or wrong arguments are results too: the model gets the valid names, or the validator's message.
@@ -25,6 +34,7 @@ export async function runTool(
   if (!parsed.ok) return failure("tool_arguments_invalid", parsed.message);
   const wrong = tool.checkArguments(parsed.value);
   if (wrong !== null) return failure("tool_arguments_invalid", wrong);
+  ports.pass?.("before_tool_call");
   const result = await tool.call(parsed.value, {
     signal,
     idempotencyKey: `${claim.runId}-${step.seq}`,
@@ -32,7 +42,15 @@ export async function runTool(
     now: ports.clock.date(),
     maxOutputBytes: claim.spec.limits.toolOutputBytes,
   });
-  return { output: storableText(result.output), isError: result.isError, code: result.code };
+  ports.pass?.("after_tool_call");
+  const output = storableText(result.output);
+  if (result.uncertain && step.effect === "at_most_once")
+    return {
+      output: `${output} The outcome of this call is unknown: it may have taken effect, and it is not sent twice.`,
+      isError: true,
+      code: OUTCOME_UNKNOWN,
+    };
+  return { output, isError: result.isError, code: result.code };
 }
 
 const failure = (code: string, output: string): ToolOutput => ({ output: storableText(output), isError: true, code });

@@ -4,6 +4,7 @@ import {
   type Deployment,
   idOf,
   newId,
+  type OnThreadBusy,
   Problem,
   type Revision,
   uuidOf,
@@ -22,6 +23,7 @@ export interface DeployRequest {
   readonly dryRun: boolean;
   /** The ETag the caller last saw, or null. */
   readonly ifMatch: string | null;
+  readonly onThreadBusy: OnThreadBusy;
 }
 
 /** Agents, their revisions and the deployments that run them. */
@@ -51,10 +53,11 @@ export function createDeployments(db: Database) {
             reserve_tokens: request.reserveTokens,
             dry_run: request.dryRun,
             if_match: request.ifMatch,
+            on_thread_busy: request.onThreadBusy,
           },
         ]);
         const { r } = only(rows);
-        return { action: r.action, before: r.before, revision: r.revision };
+        return { action: r.action, before: r.before, busyBefore: r.busy_before, revision: r.revision };
       } catch (error) {
         return asProblem(error, {
           MD001: () => new Problem("name_taken", `The deployment ${request.deployment} belongs to another agent.`),
@@ -139,6 +142,7 @@ export type Deployments = ReturnType<typeof createDeployments>;
 interface DeployRow {
   readonly action: "create" | "update" | "unchanged";
   readonly before: AgentSpec | null;
+  readonly busy_before: OnThreadBusy | null;
   readonly revision: number | null;
 }
 
@@ -150,6 +154,7 @@ function deploymentObject(row: {
   updatedAt: Date;
   agent: { name: string };
   current: { spec: unknown };
+  onThreadBusy: string;
 }): StoredDeployment {
   const { model } = row.current.spec as AgentSpec;
   return {
@@ -159,6 +164,7 @@ function deploymentObject(row: {
     revision: row.revision,
     model: model.name,
     fallbacks: [...(model.fallbacks ?? [])],
+    on_thread_busy: row.onThreadBusy as OnThreadBusy,
     created_at: instant(row.createdAt),
     updated_at: instant(row.updatedAt),
   };

@@ -12,7 +12,7 @@ import { createUsage } from "./usage.ts";
 
 export type { Accounts, FoundApiKey, Session } from "./accounts.ts";
 export type { Deployments, StoredDeployment } from "./deployments.ts";
-export type { Claim, Journal, JournalWrite, StepDone, StepIntent, WriteResult } from "./journal.ts";
+export type { Claim, Journal, JournalWrite, NextRun, StepDone, StepIntent, WriteResult } from "./journal.ts";
 export {
   type CatalogueRow,
   type Endpoint,
@@ -21,8 +21,16 @@ export {
   type Withdrawal,
   withOverride,
 } from "./models.ts";
-export type { NewRun, RunFilter, Runs, StoredEvent } from "./runs.ts";
-export { type ModelOutput, type StoredStep, stepObject, type ToolOutput, type Tried } from "./steps.ts";
+export type { Answers, NewFork, NewRun, RunFilter, Runs, StoredEvent } from "./runs.ts";
+export {
+  type ApprovalAsked,
+  type Decision,
+  type ModelOutput,
+  type StoredStep,
+  stepObject,
+  type ToolOutput,
+  type Tried,
+} from "./steps.ts";
 export type { UsageDimension } from "./usage.ts";
 
 /**

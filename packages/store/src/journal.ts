@@ -10,7 +10,7 @@ import {
 } from "@maru/contract";
 import { type Database, instant, only } from "./database.ts";
 import type { StoredEvent } from "./runs.ts";
-import type { ModelOutput, StoredStep, ToolOutput } from "./steps.ts";
+import type { ApprovalAsked, Decision, ModelOutput, StoredStep, ToolOutput } from "./steps.ts";
 
 /** A run as its worker holds it. `epoch` is the fencing token: every write shows it, and a higher one in the row wins. */
 export interface Claim {
@@ -23,6 +23,8 @@ export interface Claim {
   readonly input: string;
   readonly threadId: string | null;
   readonly startedAt: Date;
+  /** Milliseconds since then in which the run waited for somebody: no time of its own. */
+  readonly waitedMs: number;
   /** Database clock at the claim. */
   readonly now: Date;
   readonly steps: readonly StoredStep[];
@@ -39,18 +41,33 @@ export interface Claim {
 export interface StepDone {
   readonly seq: number;
   readonly state: "done" | "error" | "unknown";
-  readonly output: ModelOutput | ToolOutput;
+  readonly output: ModelOutput | ToolOutput | Decision;
+  /** SHA-256 of what the step was given, hex, where it was not known before. */
+  readonly digest?: string;
 }
 export interface StepIntent {
   readonly seq: number;
-  readonly kind: "model" | "tool";
+  readonly kind: StoredStep["kind"];
+  /** `waiting`: open, and not begun. Not there = `started`. */
+  readonly state?: "started" | "waiting";
   readonly name: string;
-  readonly effect: "model" | "safe" | "idempotent" | "at_most_once";
-  readonly input: ToolCall | null;
+  readonly effect: StoredStep["effect"];
+  readonly input: ToolCall | ApprovalAsked | null;
+  readonly digest?: string;
 }
 export interface JournalWrite {
   readonly done: readonly StepDone[];
   readonly start: readonly StepIntent[];
+  /** Waiting steps that begin now. */
+  readonly begin?: readonly { readonly seq: number; readonly attempt: number }[];
+  /** Begun steps that have to wait: it is unknown what came of them. */
+  readonly halt?: readonly number[];
+  /** Tokens to hold for the model step that is opened, where none settles in this write; `step` is the one before it. */
+  readonly hold?: { readonly step: number; readonly tokens: number };
+  /** The run gives its worker back until somebody answers, for at most `ms`. `step`: the last model step. */
+  readonly wait?: { readonly ms: number; readonly step: number };
+  /** At the end: steps that still wait are closed too, but for what was answered meanwhile. */
+  readonly closeWaiting?: true;
   readonly events: readonly { readonly type: string; readonly data: Record<string, unknown> }[];
   readonly usage: {
     readonly step: number;
@@ -85,7 +102,16 @@ export type WriteResult =
       /** False when the quota had no room for `reserveTokens`. */
       readonly room: boolean;
       readonly cancelRequested: boolean;
+      /** After `wait`: false when everybody had answered meanwhile, and the run is queued again. */
+      readonly waiting?: boolean;
+      /** A run of the same thread that may go now. */
+      readonly next?: NextRun;
     };
+/** A run whose turn in its thread has come. */
+export interface NextRun {
+  readonly runId: string;
+  readonly epoch: number;
+}
 
 /**
  * What workers do to runs. Writes of concurrent runs are committed together (group commit): while one batch is on its
@@ -137,11 +163,16 @@ export function createJournal(db: Database, options: { maxBatch: number } = { ma
         resolve({ ok: false });
         continue;
       }
+      const events = op.events.map((event, n) => ({ seq: result.first_event + n, ...event, at }));
+      if (result.action !== undefined)
+        events.push({ seq: result.first_event + events.length, type: "run.waiting", data: result.action, at });
       resolve({
         ok: true,
         room: result.room,
         cancelRequested: result.cancel,
-        events: op.events.map((event, n) => ({ seq: result.first_event + n, ...event, at })),
+        events,
+        ...(result.waiting === undefined ? {} : { waiting: result.waiting }),
+        ...(result.next === undefined ? {} : { next: nextRun(result.next) }),
       });
     }
   };
@@ -174,6 +205,7 @@ export function createJournal(db: Database, options: { maxBatch: number } = { ma
         input: r.input,
         threadId: r.thread_id === null ? null : idOf("thread", r.thread_id),
         startedAt: new Date(r.started_at),
+        waitedMs: r.waited_ms,
         now: new Date(r.now),
         steps: r.steps.map(
           ({ started_at, finished_at, ...step }) =>
@@ -187,7 +219,10 @@ export function createJournal(db: Database, options: { maxBatch: number } = { ma
     },
 
     /** Appends to the run's journal, or answers `ok: false` when another worker has the run by now. */
-    write(claim: Pick<Claim, "workspaceId" | "runId" | "epoch">, entry: JournalWrite): Promise<WriteResult> {
+    write(
+      claim: Pick<Claim, "workspaceId" | "runId" | "epoch" | "threadId">,
+      entry: JournalWrite,
+    ): Promise<WriteResult> {
       return new Promise((resolve, reject) => {
         pending.push({ op: operation(claim, entry), resolve, reject });
         if (writing < MAX_WRITING) void send();
@@ -259,7 +294,7 @@ interface Operation {
 }
 
 function operation(
-  { workspaceId, runId, epoch }: Pick<Claim, "workspaceId" | "runId" | "epoch">,
+  { workspaceId, runId, epoch, threadId }: Pick<Claim, "workspaceId" | "runId" | "epoch" | "threadId">,
   entry: JournalWrite,
 ): Operation {
   const { usage, end } = entry;
@@ -271,6 +306,12 @@ function operation(
     start: entry.start,
     events: entry.events,
     reserve: entry.reserveTokens,
+    ...(entry.begin === undefined ? {} : { begin: entry.begin }),
+    ...(entry.halt === undefined ? {} : { halt: entry.halt }),
+    ...(entry.hold === undefined ? {} : { hold: entry.hold }),
+    ...(entry.wait === undefined ? {} : { wait: entry.wait }),
+    ...(entry.closeWaiting === undefined ? {} : { close: true }),
+    ...(end === null || threadId === null ? {} : { t: uuidOf("thread", threadId) }),
     tools: entry.done.filter(({ output }) => "isError" in output).length,
     ...(usage === null
       ? {}
@@ -312,8 +353,21 @@ function operation(
 
 interface BatchAnswer {
   readonly at: string;
-  readonly results: readonly { ok: boolean; first_event: number; room: boolean; cancel: boolean }[];
+  readonly results: readonly {
+    ok: boolean;
+    first_event: number;
+    room: boolean;
+    cancel: boolean;
+    waiting?: boolean;
+    action?: Record<string, unknown>;
+    next?: NextRow;
+  }[];
 }
+interface NextRow {
+  readonly run: string;
+  readonly epoch: number;
+}
+export const nextRun = ({ run, epoch }: NextRow): NextRun => ({ runId: idOf("run", run), epoch });
 type ClaimRow =
   | { claimed: false; ended?: boolean }
   | {
@@ -325,6 +379,7 @@ type ClaimRow =
       input: string;
       thread_id: string | null;
       started_at: string;
+      waited_ms: number;
       now: string;
       first_event: number;
       last_event: number;

@@ -1,15 +1,20 @@
 import {
+  type AgentSpec,
   type IncompleteReason,
   idOf,
   newId,
+  type OnThreadBusy,
   Problem,
+  type RequiredAction,
   type Run,
   type RunError,
   type RunStatus,
   type Step,
+  type ToolCall,
   uuidOf,
 } from "@maru/contract";
 import { asProblem, type Database, instant, instantOrNull, only, sqlDetail, sqlState } from "./database.ts";
+import { type NextRun, nextRun } from "./journal.ts";
 import type { Quotas } from "./quota.ts";
 import { type StoredStep, stepObject } from "./steps.ts";
 
@@ -21,10 +26,48 @@ export interface NewRun {
   /** Estimated tokens of the input alone; instructions and tools are counted once, at deploy. */
   readonly inputTokens: number;
   readonly threadId: string | null;
+  /** Null = as the deployment says. */
+  readonly onThreadBusy: OnThreadBusy | null;
   readonly metadata: Readonly<Record<string, string>>;
   readonly simulated: boolean;
   readonly apiKeyId: string | null;
   readonly idempotency: { readonly key: string; readonly requestHash: Buffer } | null;
+}
+
+export interface Created {
+  readonly run: Run;
+  readonly replayed: boolean;
+  /** It waits its turn in its thread. */
+  readonly behind: boolean;
+  /** Runs it cancelled that are still with a worker. */
+  readonly interrupted: readonly string[];
+}
+
+/** Answers to what a run waits for. */
+export interface Answers {
+  /** Who answers: the id of an API key or a user. */
+  readonly by: string;
+  readonly results?: readonly { readonly callId: string; readonly output: string; readonly isError: boolean }[];
+  readonly approvals?: readonly {
+    readonly callId: string;
+    readonly decision: "approve" | "reject";
+    readonly reason: string | null;
+    /** JSON of the arguments to approve the call with. */
+    readonly arguments: string | null;
+  }[];
+}
+
+export interface NewFork {
+  readonly id: string;
+  readonly fromStep: number;
+  /** Fields of the spec that are other than in the revision. */
+  readonly overrides: { readonly instructions?: string; readonly model?: AgentSpec["model"] };
+  readonly toolResults: readonly { readonly step: number; readonly output: string }[];
+  /** Tokens its first model step may take. */
+  readonly tokens: number;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly simulated: boolean;
+  readonly apiKeyId: string | null;
 }
 
 export interface StoredEvent {
@@ -42,8 +85,8 @@ export interface RunFilter {
 
 /** Runs as the API sees them. What workers do to a run is in `journal.ts`. */
 export function createRuns(db: Database, quotas: Quotas) {
-  const insert = async (workspaceId: string, run: NewRun): Promise<{ run: Run; replayed: boolean }> => {
-    const rows = await db.call<{ r: { run: RunRow; replayed: boolean } }>("SELECT create_run($1) AS r", [
+  const insert = async (workspaceId: string, run: NewRun): Promise<Created> => {
+    const rows = await db.call<{ r: CreatedRow }>("SELECT create_run($1) AS r", [
       {
         workspace_id: uuidOf("workspace", workspaceId),
         run_id: uuidOf("run", run.id),
@@ -51,6 +94,7 @@ export function createRuns(db: Database, quotas: Quotas) {
         input: run.input,
         input_tokens: run.inputTokens,
         thread_id: run.threadId === null ? null : uuidOf("thread", run.threadId),
+        on_thread_busy: run.onThreadBusy,
         metadata: run.metadata,
         simulated: run.simulated,
         api_key_id: run.apiKeyId === null ? null : uuidOf("apiKey", run.apiKeyId),
@@ -58,8 +102,32 @@ export function createRuns(db: Database, quotas: Quotas) {
         request_hash: run.idempotency?.requestHash.toString("hex") ?? null,
       },
     ]);
-    const { run: row, replayed } = only(rows).r;
-    return { run: runObject(row), replayed };
+    const { r } = only(rows);
+    return {
+      run: runObject(r.run),
+      replayed: r.replayed,
+      behind: r.behind ?? false,
+      interrupted: (r.interrupted ?? []).map((id) => idOf("run", id)),
+    };
+  };
+
+  /** Repeats once after opening the quota window the first run of a period does not find; errors become problems. */
+  const withWindow = async <T>(
+    workspaceId: string,
+    attempt: () => Promise<T>,
+    problems: (error: unknown) => Record<string, () => Problem>,
+  ): Promise<T> => {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (sqlState(error) === "MQ001" && tries === 1) {
+          await quotas.openWindow(workspaceId, new Date(String(sqlDetail(error).now)));
+          continue;
+        }
+        return asProblem(error, { MQ002: () => quotas.exhausted(sqlDetail(error)), ...problems(error) });
+      }
+    }
   };
 
   return {
@@ -68,25 +136,22 @@ export function createRuns(db: Database, quotas: Quotas) {
      * used before answers that run.
      * @throws Problem not_found, thread_busy, idempotency_mismatch, quota_exhausted, free_tier_ended
      */
-    async create(workspaceId: string, run: NewRun): Promise<{ run: Run; replayed: boolean }> {
-      for (let attempt = 1; ; attempt++) {
-        try {
-          return await insert(workspaceId, run);
-        } catch (error) {
-          // The first run of a window finds none: open it by the calendar rule and ask again.
-          if (sqlState(error) === "MQ001" && attempt === 1) {
-            await quotas.openWindow(workspaceId, new Date(String(sqlDetail(error).now)));
-            continue;
-          }
-          return asProblem(error, {
-            MR001: () => new Problem("not_found", `There is no deployment named ${run.deployment}.`),
-            MR002: () => new Problem("not_found", `There is no thread ${run.threadId}.`),
-            MR003: () => new Problem("thread_busy", "Wait for the thread's run to end, or cancel it."),
-            MR004: () => new Problem("idempotency_mismatch", "Use a new key for a new request."),
-            MQ002: () => quotas.exhausted(sqlDetail(error)),
-          });
-        }
-      }
+    async create(workspaceId: string, run: NewRun): Promise<Created> {
+      return withWindow(
+        workspaceId,
+        () => insert(workspaceId, run),
+        () => ({
+          MR001: () => new Problem("not_found", `There is no deployment named ${run.deployment}.`),
+          MR002: () => new Problem("not_found", `There is no thread ${run.threadId}.`),
+          MR003: () =>
+            new Problem(
+              "thread_busy",
+              "Wait for the thread's run to end, cancel it, or send on_thread_busy: enqueue or interrupt.",
+            ),
+          MR004: () => new Problem("idempotency_mismatch", "Use a new key for a new request."),
+          MR005: () => new Problem("thread_full", "A hundred runs wait their turn in it: wait for some to end."),
+        }),
+      );
     },
 
     async get(workspaceId: string, id: string): Promise<Run> {
@@ -101,45 +166,15 @@ export function createRuns(db: Database, quotas: Quotas) {
 
     /** Runs newest first; `before` is the id the page before ended with. */
     async list(workspaceId: string, filter: RunFilter, limit: number, before: string | null): Promise<Run[]> {
-      const rows = await db.forWorkspace(uuidOf("workspace", workspaceId) as string).run.findMany({
-        where: {
-          workspaceId: uuidOf("workspace", workspaceId) as string,
-          ...(filter.status === undefined ? {} : { status: filter.status }),
-          ...(filter.deployment === undefined ? {} : { deployment: { name: filter.deployment } }),
-          ...(filter.threadId === undefined ? {} : { threadId: uuidOf("thread", filter.threadId) }),
-          ...(before === null ? {} : { id: { lt: before } }),
-        },
-        orderBy: { id: "desc" },
-        take: limit,
-        include: { deployment: { select: { name: true, agent: { select: { name: true } } } } },
-      });
-      return rows.map((r) =>
-        runObject({
-          id: r.id,
-          status: r.status as RunStatus,
-          deployment: r.deployment.name,
-          agent: r.deployment.agent.name,
-          revision: r.revision,
-          model: r.model,
-          simulated: r.simulated,
-          thread_id: r.threadId,
-          input: r.input,
-          output: r.output,
-          incomplete_reason: r.incompleteReason as IncompleteReason | null,
-          error: r.error as RunError | null,
-          metadata: r.metadata as Record<string, string>,
-          input_tokens: r.inputTokens,
-          cached_input_tokens: r.cachedInputTokens,
-          output_tokens: r.outputTokens,
-          model_calls: r.modelCalls,
-          tool_calls: r.toolCalls,
-          cost_micros: Number(r.costMicros),
-          usage_estimated: r.usageEstimated,
-          created_at: r.createdAt,
-          started_at: r.startedAt,
-          finished_at: r.finishedAt,
-        }),
-      );
+      const rows = await db.call<{ r: RunRow[] }>("SELECT list_runs($1, $2, $3, $4, $5, $6) AS r", [
+        uuidOf("workspace", workspaceId),
+        filter.status ?? null,
+        filter.deployment ?? null,
+        filter.threadId === undefined ? null : uuidOf("thread", filter.threadId),
+        before,
+        limit,
+      ]);
+      return only(rows).r.map(runObject);
     },
 
     /** The journal of a run, in order. */
@@ -155,30 +190,154 @@ export function createRuns(db: Database, quotas: Quotas) {
     },
 
     /**
-     * Asks a run to stop; a queued one has ended when this answers.
-     * @throws Problem not_found, run_finished
+     * Asks a run to stop. One that is with no worker has ended when this answers; one that had ended is as it was.
+     * @throws Problem not_found
      */
-    async cancel(workspaceId: string, id: string): Promise<Run> {
-      const rows = await db.call<{ r: { finished: boolean; run: RunRow } | null }>("SELECT cancel_run($1, $2) AS r", [
-        uuidOf("workspace", workspaceId),
-        uuidOf("run", id),
-      ]);
+    async cancel(workspaceId: string, id: string): Promise<{ run: Run; next: NextRun | null }> {
+      const rows = await db.call<{ r: { run: RunRow; next: NextRow | null } | null }>(
+        "SELECT cancel_run($1, $2) AS r",
+        [uuidOf("workspace", workspaceId), uuidOf("run", id)],
+      );
       const { r } = only(rows);
       if (r === null) throw new Problem("not_found", `There is no run ${id}.`);
-      if (r.finished) throw new Problem("run_finished", `The run is ${r.run.status}.`);
-      return runObject(r.run);
+      return { run: runObject(r.run), next: r.next === null ? null : nextRun(r.next) };
+    },
+
+    /**
+     * What an answer is judged by: the agent's spec as the run has it, and the calls that are waited for.
+     * @throws Problem not_found
+     */
+    async asked(workspaceId: string, id: string): Promise<{ spec: AgentSpec; waiting: readonly ToolCall[] }> {
+      const rows = await db.call<{ r: { spec: AgentSpec; waiting: ToolCall[] } | null }>(
+        "SELECT asked_of_run($1, $2) AS r",
+        [uuidOf("workspace", workspaceId), uuidOf("run", id)],
+      );
+      const { r } = only(rows);
+      if (r === null) throw new Problem("not_found", `There is no run ${id}.`);
+      return r;
+    },
+
+    /**
+     * Answers calls a run waits for, all or none. `resumed`: nothing is left to wait for, so the run is queued again.
+     * @throws Problem not_found, not_answerable, already_answered, run_finished, wait_expired
+     */
+    async answer(workspaceId: string, id: string, answers: Answers): Promise<{ run: Run; resumed: NextRun | null }> {
+      try {
+        const rows = await db.call<{ r: AnswerRow | null }>("SELECT answer_run($1) AS r", [
+          {
+            workspace_id: uuidOf("workspace", workspaceId),
+            run_id: uuidOf("run", id),
+            by: answers.by,
+            results: (answers.results ?? []).map(({ callId, output, isError }) => ({
+              call_id: callId,
+              output,
+              is_error: isError,
+            })),
+            approvals: (answers.approvals ?? []).map(({ callId, ...decision }) => ({ call_id: callId, ...decision })),
+          },
+        ]);
+        const { r } = only(rows);
+        if (r === null) throw new Problem("not_found", `There is no run ${id}.`);
+        if ("expired" in r) throw new Problem("wait_expired", "Start a new run, or fork this one where it waited.");
+        return { run: runObject(r.run), resumed: r.resumed ? { runId: id, epoch: r.epoch } : null };
+      } catch (error) {
+        const call = () => `The call ${sqlDetail(error).call_id}`;
+        return asProblem(error, {
+          MA001: () => new Problem("not_found", `${call()} is none of this run's.`),
+          MA002: () =>
+            new Problem(
+              "not_answerable",
+              `${call()} is not one of those in required_action.${answers.results === undefined ? "approvals" : "tool_results"}.`,
+            ),
+          MA003: () => new Problem("already_answered", `${call()} was answered otherwise; the first answer stands.`),
+          MA004: () =>
+            sqlDetail(error).status === "expired"
+              ? new Problem("wait_expired", "Start a new run, or fork this one where it waited.")
+              : new Problem("run_finished", `The run is ${sqlDetail(error).status}.`),
+        });
+      }
+    },
+
+    /**
+     * Starts a run that goes by another's journal up to a step.
+     * @throws Problem not_found, step_not_finished, payload_expired, quota_exhausted, free_tier_ended
+     */
+    async fork(workspaceId: string, from: string, fork: NewFork): Promise<Run> {
+      const outputs = Object.fromEntries(fork.toolResults.map(({ step, output }) => [step, output]));
+      const insert = async () => {
+        const rows = await db.call<{ r: RunRow }>("SELECT fork_run($1) AS r", [
+          {
+            workspace_id: uuidOf("workspace", workspaceId),
+            run_id: uuidOf("run", fork.id),
+            from: uuidOf("run", from),
+            from_step: fork.fromStep,
+            api_key_id: fork.apiKeyId === null ? null : uuidOf("apiKey", fork.apiKeyId),
+            tokens: fork.tokens,
+            overrides: fork.overrides,
+            model: fork.overrides.model?.name ?? null,
+            outputs,
+            metadata: fork.metadata,
+            simulated: fork.simulated,
+          },
+        ]);
+        return runObject(only(rows).r);
+      };
+      return withWindow(workspaceId, insert, (error) => ({
+        MF001: () => new Problem("not_found", `There is no run ${from}.`),
+        MF002: () =>
+          new Problem(
+            "not_found",
+            `The run has no step ${fork.fromStep} to fork from: its last is ${sqlDetail(error).last}.`,
+            {
+              errors: [
+                { pointer: "/from_step", code: "not_found", detail: "must be the number of a model or tool step" },
+              ],
+            },
+          ),
+        MF003: () => new Problem("step_not_finished", "Fork from an earlier step, or wait."),
+        MF004: () => new Problem("payload_expired", "Its journal is gone; start a new run."),
+        MF005: () =>
+          new Problem("not_found", "The thread this run belonged to was deleted, and what was said in it is gone."),
+        MF006: () =>
+          new Problem("not_found", `Step ${sqlDetail(error).step} is no tool result before step ${fork.fromStep}.`, {
+            errors: [
+              {
+                pointer: "/overrides/tool_results",
+                code: "not_found",
+                detail: "must name tool steps before from_step",
+              },
+            ],
+          }),
+      }));
+    },
+
+    /** Last sequence number of each run that has events after the given ones. */
+    async heads(ids: readonly string[]): Promise<Map<string, number>> {
+      const rows = await db.call<{ run_id: string; last_seq: number }>("SELECT * FROM run_heads($1)", [
+        ids.map((id) => uuidOf("run", id)),
+      ]);
+      return new Map(rows.map((row) => [idOf("run", row.run_id), row.last_seq]));
+    },
+
+    /** Removes the payload of up to `limit` runs that ended before an instant; answers how many. */
+    async expirePayloads(before: Date, limit: number): Promise<number> {
+      const rows = await db.call<{ n: number }>("SELECT expire_payloads($1, $2) AS n", [before, limit]);
+      return only(rows).n;
     },
 
     /** Durable events after `afterSeq`, at most `limit`, with the run's status and its last sequence number now. */
     async eventsAfter(workspaceId: string, id: string, afterSeq: number, limit: number) {
-      const rows = await db.call<{ r: { status: RunStatus; last_seq: number; events: StoredEvent[] } | null }>(
-        "SELECT run_events_after($1, $2, $3, $4) AS r",
-        [uuidOf("workspace", workspaceId), uuidOf("run", id), afterSeq, limit],
-      );
+      const rows = await db.call<{ r: EventsRow | null }>("SELECT run_events_after($1, $2, $3, $4) AS r", [
+        uuidOf("workspace", workspaceId),
+        uuidOf("run", id),
+        afterSeq,
+        limit,
+      ]);
       const { r } = only(rows);
       if (r === null) throw new Problem("not_found", `There is no run ${id}.`);
       return {
-        status: r.status,
+        ended: r.ended,
+        payloadExpired: r.payload_expired,
         lastSeq: r.last_seq,
         events: r.events.map((event) => ({ ...event, at: instant(event.at) })),
       };
@@ -188,6 +347,24 @@ export function createRuns(db: Database, quotas: Quotas) {
   };
 }
 export type Runs = ReturnType<typeof createRuns>;
+
+interface EventsRow {
+  readonly ended: boolean;
+  readonly payload_expired: boolean;
+  readonly last_seq: number;
+  readonly events: readonly StoredEvent[];
+}
+interface CreatedRow {
+  readonly run: RunRow;
+  readonly replayed: boolean;
+  readonly behind?: boolean;
+  readonly interrupted?: readonly string[];
+}
+type AnswerRow =
+  | { readonly expired: true }
+  | { readonly run: RunRow; readonly resumed: true; readonly epoch: number }
+  | { readonly run: RunRow; readonly resumed: false };
+type NextRow = Parameters<typeof nextRun>[0];
 
 /** A run as the SQL function `run_object` answers it. */
 interface RunRow {
@@ -214,6 +391,10 @@ interface RunRow {
   readonly created_at: string | Date;
   readonly started_at: string | Date | null;
   readonly finished_at: string | Date | null;
+  readonly required_action: RequiredAction | null;
+  readonly forked_from: string | null;
+  readonly fork_step: number | null;
+  readonly payload_expired_at: string | null;
 }
 
 function runObject(row: RunRow): Run {
@@ -230,6 +411,10 @@ function runObject(row: RunRow): Run {
     output: row.output,
     incomplete_reason: row.incomplete_reason,
     error: row.error,
+    required_action:
+      row.required_action === null
+        ? null
+        : { ...row.required_action, expires_at: instant(row.required_action.expires_at) },
     usage: {
       input_tokens: row.input_tokens,
       cached_input_tokens: row.cached_input_tokens,
@@ -241,8 +426,11 @@ function runObject(row: RunRow): Run {
       estimated: row.usage_estimated,
     },
     metadata: row.metadata,
+    forked_from:
+      row.forked_from === null ? null : { run_id: idOf("run", row.forked_from), step: row.fork_step as number },
     created_at: instant(row.created_at),
     started_at: instantOrNull(row.started_at),
     finished_at: instantOrNull(row.finished_at),
+    payload_expired_at: instantOrNull(row.payload_expired_at),
   };
 }

@@ -33,12 +33,34 @@ export interface ToolOutput {
   readonly code: string | null;
 }
 
+/** A call somebody has to decide on. */
+export interface ApprovalAsked extends ToolCall {
+  /** The call's own step. */
+  readonly step: number;
+  /** `outcome`: it was made, and what came of it is unknown: shall it be made again? */
+  readonly question: "approval" | "outcome";
+}
+/** Who answered, and when; not there on what Maru itself closed. */
+interface Answered {
+  readonly by?: string;
+  readonly at?: string;
+}
+export interface Decision extends Answered {
+  /** `none`: the run ended before anybody decided. */
+  readonly decision: "approve" | "reject" | "none";
+  readonly reason: string | null;
+  /** JSON of the arguments the call is approved with instead of its own. */
+  readonly arguments?: string | null;
+}
+
 interface StepBase {
   readonly seq: number;
-  readonly state: "started" | "done" | "error" | "unknown";
+  readonly state: "waiting" | "started" | "done" | "error" | "unknown";
   readonly name: string;
   readonly epoch: number;
   readonly attempt: number;
+  /** Taken over from the run this one is a fork of. Not there = no. */
+  readonly reused?: boolean;
   readonly startedAt: string | Date;
   readonly finishedAt: string | Date | null;
 }
@@ -54,16 +76,31 @@ export type StoredStep =
       readonly effect: "safe" | "idempotent" | "at_most_once";
       readonly input: ToolCall;
       readonly output: ToolOutput | null;
+    })
+  | (StepBase & {
+      /** A client-side tool's result. */
+      readonly kind: "input";
+      readonly effect: "none";
+      readonly input: ToolCall;
+      readonly output: (ToolOutput & Answered) | null;
+    })
+  | (StepBase & {
+      readonly kind: "approval";
+      readonly effect: "none";
+      readonly input: ApprovalAsked;
+      readonly output: Decision | null;
     });
 
 /** A journal row as the API shows it. */
-export function stepObject(step: StoredStep): Step {
+export function stepObject(step: StoredStep & { readonly inputDigest?: Uint8Array | null }): Step {
   return {
     seq: step.seq,
     kind: step.kind,
     state: step.state,
     name: step.name,
     attempt: step.attempt,
+    reused: step.reused ?? false,
+    ...(step.inputDigest ? { input_digest: Buffer.from(step.inputDigest).toString("hex") } : {}),
     ...(step.kind === "model" && step.output !== null
       ? {
           reasoning: step.output.reasoning,
@@ -84,8 +121,19 @@ export function stepObject(step: StoredStep): Step {
           output_tokens: step.output.usage.outputTokens,
         }
       : {}),
-    ...(step.kind === "tool" ? { call_id: step.input.id, arguments: step.input.arguments } : {}),
-    ...(step.kind === "tool" && step.output !== null
+    ...(step.kind === "model" ? {} : { call_id: step.input.id, arguments: step.input.arguments }),
+    ...(step.kind === "approval" ? { call_step: step.input.step, question: step.input.question } : {}),
+    ...(step.kind === "approval" && step.output !== null
+      ? {
+          decision: step.output.decision,
+          ...(step.output.reason ? { reason: step.output.reason } : {}),
+          ...(step.output.arguments ? { edited_arguments: step.output.arguments } : {}),
+        }
+      : {}),
+    ...((step.kind === "approval" || step.kind === "input") && step.output?.by !== undefined
+      ? { answered_by: step.output.by, answered_at: instant(step.output.at as string) }
+      : {}),
+    ...((step.kind === "tool" || step.kind === "input") && step.output !== null
       ? { output: step.output.output, ...(step.output.code === null ? {} : { error_code: step.output.code }) }
       : {}),
     started_at: instant(step.startedAt),

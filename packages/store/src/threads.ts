@@ -71,7 +71,7 @@ export function createThreads(db: Database) {
         throw new Problem("precondition_failed", "Read the thread again and repeat with its new ETag.");
       }
       const busy = await client.run.count({
-        where: { workspaceId: workspace, threadId, status: { in: ["queued", "running"] } },
+        where: { workspaceId: workspace, threadId, status: { in: ["queued", "running", "waiting"] } },
       });
       if (busy > 0) throw new Problem("thread_in_use", "Cancel the thread's run first, or wait for it to end.");
       await client.thread.deleteMany({ where: { workspaceId: workspace, id: threadId } });

@@ -1,10 +1,12 @@
 import type { ProblemDetail, ToolSpec } from "@maru/contract";
 import { prepareBuiltin } from "./builtin.ts";
+import { prepareClientTool } from "./client.ts";
 import type { Egress } from "./egress/index.ts";
 import { checkHttpTool } from "./http/check.ts";
 import { prepareHttpTool } from "./http/index.ts";
 import type { PreparedTool, ToolSet } from "./kind.ts";
 import { schemaProblems } from "./schema/admit.ts";
+import { createArgumentCheck } from "./schema/check.ts";
 
 export {
   createEgress,
@@ -23,12 +25,36 @@ export { createArgumentCheck } from "./schema/check.ts";
 export function prepareTools(specs: readonly ToolSpec[], deps: { egress: Egress }): ToolSet {
   const tools = new Map<string, PreparedTool>();
   for (const spec of [...specs].sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    tools.set(spec.name, spec.type === "builtin" ? prepareBuiltin(spec) : prepareHttpTool(spec, deps.egress));
+    tools.set(spec.name, { ...prepared(spec, deps.egress), ...policyOf(spec) });
   }
   return {
     declarations: [...tools.values()].map(({ declaration }) => declaration),
     names: [...tools.keys()],
     get: (name) => tools.get(name),
+  };
+}
+
+function prepared(spec: ToolSpec, egress: Egress): PreparedTool {
+  switch (spec.type) {
+    case "builtin":
+      return prepareBuiltin(spec);
+    case "client":
+      return prepareClientTool(spec);
+    case "http":
+      return prepareHttpTool(spec, egress);
+  }
+}
+
+/** What the manifest says of approval and of outcomes that can't be known. */
+function policyOf(spec: ToolSpec): Pick<PreparedTool, "needsApproval" | "onUnknown"> {
+  if (spec.type === "client") return {};
+  const { approval } = spec;
+  const wrongWith = typeof approval === "object" ? createArgumentCheck({ type: "object", ...approval.when }) : null;
+  return {
+    ...(approval === undefined
+      ? {}
+      : { needsApproval: (args: unknown) => wrongWith === null || wrongWith(args) === null }),
+    ...(spec.type === "http" && spec.onUnknown !== undefined ? { onUnknown: spec.onUnknown } : {}),
   };
 }
 
@@ -39,6 +65,7 @@ export function checkToolSpec(
   options: { allowedHosts?: readonly string[] } = {},
 ): ProblemDetail[] {
   if (spec.type === "builtin") return [];
+  if (spec.type === "client") return schemaProblems(spec.parameters, `${pointer}/parameters`);
   return [
     ...schemaProblems(spec.parameters, `${pointer}/parameters`),
     ...checkHttpTool(spec, pointer, options.allowedHosts ?? []),

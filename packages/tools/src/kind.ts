@@ -1,4 +1,4 @@
-import type { EffectClass, ToolDeclaration } from "@maru/contract";
+import type { EffectClass, OnUnknown, ToolDeclaration } from "@maru/contract";
 
 export interface ToolCallContext {
   /** Aborts with the reason the run stops for; a tool rethrows it. */
@@ -17,12 +17,20 @@ export interface ToolResult {
   readonly isError: boolean;
   readonly code: string | null;
   readonly truncated: boolean;
+  /** The call was sent, and what came of it can't be known: there was no answer, or only part of one. */
+  readonly uncertain?: true;
 }
 
 /** A tool of a revision, ready to be called. */
 export interface PreparedTool {
   readonly declaration: ToolDeclaration;
   readonly effect: EffectClass;
+  /** Whether a person has to approve a call with these arguments. Not there = never. */
+  needsApproval?(args: unknown): boolean;
+  /** What becomes of a call whose outcome can't be known. Not there = tell_model. */
+  readonly onUnknown?: OnUnknown;
+  /** The run's caller makes the call, and the run waits for the result. */
+  readonly client?: true;
   /** What is wrong with the arguments, in words the model can act on; null when nothing is. */
   checkArguments(args: unknown): string | null;
   call(args: Record<string, unknown>, context: ToolCallContext): Promise<ToolResult>;

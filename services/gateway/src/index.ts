@@ -28,6 +28,7 @@ import { operationsRoutes } from "./routes/operations.ts";
 import { quotaRoutes } from "./routes/quota.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { threadRoutes } from "./routes/threads.ts";
+import { createHeads } from "./streams/heads.ts";
 
 export { type GatewayConfig, gatewayConfig } from "./config.ts";
 
@@ -55,6 +56,7 @@ export async function createGateway(deps: {
   const wakeUps = createWakeUps(config.queue);
   const bus = deps.bus ?? createLiveBus(config.queue, `gateway-${config.node}-${randomUUID()}`);
   const egress = createEgress({ allow: config.egressAllow });
+  const heads = createHeads(store.runs);
   const closing = new AbortController();
 
   // Fastify's own defaults coerce types, drop unknown keys and wait for ever: all three are turned round. headersTimeout
@@ -112,7 +114,7 @@ export async function createGateway(deps: {
       now,
     }),
     ...deploymentRoutes({ store, pages, serving, allowedHosts, egress }),
-    ...runRoutes({ store, wakeUps, bus, pages, simulated: serving.simulated, closing: closing.signal }),
+    ...runRoutes({ store, wakeUps, bus, heads, pages, serving, egress, closing: closing.signal }),
     ...threadRoutes({ store, pages }),
     ...modelRoutes({ models: store.models, serving, sealer: sealerFor(ENDPOINT_KEYS), allowedHosts, now }),
     ...quotaRoutes({ store, pages, now }),
@@ -131,6 +133,7 @@ export async function createGateway(deps: {
     roundTrips: () => store.roundTrips(),
     close: async () => {
       closing.abort();
+      heads.close();
       await app.close();
       await wakeUps.close();
       if (deps.bus === undefined) await bus.close();

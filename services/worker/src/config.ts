@@ -23,6 +23,8 @@ export interface WorkerConfig {
   readonly resendMs: number;
   /** Lost workers after which a run is given up. */
   readonly maxLostWorkers: number;
+  /** Days a finished run's input, output, steps and events are kept; 0 = for ever. */
+  readonly retentionDays: number;
   /** How long runs may finish after a stop was asked for; then they are handed back. */
   readonly drainMs: number;
   readonly egressAllow: Readonly<Record<string, string>>;
@@ -39,6 +41,7 @@ export const WORKER_DEFAULTS = {
   resendMs: 10_000,
   maxLostWorkers: 5,
   drainMs: 20_000,
+  retentionDays: 30,
 } as const;
 
 /** @throws Error naming the variable that is missing or wrong */
@@ -59,6 +62,7 @@ export function workerConfig(env: NodeJS.ProcessEnv): WorkerConfig {
     sweepMs: integer(env, "WORKER_SWEEP_MS", WORKER_DEFAULTS.sweepMs),
     resendMs: integer(env, "WORKER_RESEND_MS", WORKER_DEFAULTS.resendMs),
     drainMs: integer(env, "WORKER_DRAIN_MS", WORKER_DEFAULTS.drainMs),
+    retentionDays: integer(env, "RUN_RETENTION_DAYS", WORKER_DEFAULTS.retentionDays),
     egressAllow: parseEgressAllow(env.EGRESS_ALLOW ?? ""),
     opsPort: integer(env, "WORKER_OPS_PORT", 8082),
     logLevel: env.LOG_LEVEL ?? "info",

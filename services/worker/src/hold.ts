@@ -1,4 +1,4 @@
-import { type EnginePorts, executeRun, Stop, type StopKind } from "@maru/engine";
+import { type EnginePorts, executeRun, type RunOutcome, Stop, type StopKind } from "@maru/engine";
 import type { LiveBus } from "@maru/queue";
 import type { Claim, Store } from "@maru/store";
 import type { Logger } from "pino";
@@ -54,23 +54,28 @@ export function createHold(deps: HoldDeps) {
     }
   };
 
-  const execute = async (claim: Claim): Promise<void> => {
+  const execute = async (claim: Claim): Promise<RunOutcome | null> => {
     const controller = new AbortController();
     const stop = (kind: StopKind) => controller.abort(new Stop(kind));
-    held.set(claim.runId, { claim, stop, renewedAt: now() });
+    const mine: Held = { claim, stop, renewedAt: now() };
+    held.set(claim.runId, mine);
+    // A process that was stopped for a while may not know yet that its lease ran out.
+    const surelyHeld = () => now() - mine.renewedAt < leaseMs * 0.8;
     const unsubscribe = bus.subscribe(claim.runId, (message) => {
       if (message.kind === "cancel") stop("cancel");
       if (message.kind === "join") live.snapshot(claim.runId);
     });
     try {
       live.port.committed(claim.runId, claim.events);
-      const outcome = await executeRun(claim, ports, controller.signal);
+      const outcome = await executeRun(claim, ports, controller.signal, surelyHeld);
       if (outcome === "handed_back") await store.journal.release(claim);
       else if (outcome === "lost")
         logger.warn({ runId: claim.runId, epoch: claim.epoch }, "claim lost; another worker has the run");
+      return outcome;
     } catch (error) {
       // A failure of ours (the database away, a bug), not of the run: its lease runs out and another attempt is made.
       logger.error({ err: error, runId: claim.runId }, "run not carried on; its lease will run out");
+      return null;
     } finally {
       unsubscribe();
       held.delete(claim.runId);
@@ -81,13 +86,17 @@ export function createHold(deps: HoldDeps) {
   return {
     /** Claims and executes, or finds that there is nothing to do. */
     async take(workspaceId: string, runId: string): Promise<void> {
-      if (draining || held.has(runId)) return;
-      const claim = await store.journal.claim(workspaceId, runId, leaseMs, deps.maxLostWorkers);
-      if ("ended" in claim) {
-        if (claim.ended) bus.publish(runId, { kind: "reload" });
-        return;
+      // Again when the run was to wait and its answers were there already.
+      let outcome: RunOutcome | null = "answered";
+      while (outcome === "answered") {
+        if (draining || held.has(runId)) return;
+        const claim = await store.journal.claim(workspaceId, runId, leaseMs, deps.maxLostWorkers);
+        if ("ended" in claim) {
+          if (claim.ended) bus.publish(runId, { kind: "reload" });
+          return;
+        }
+        outcome = await execute(claim);
       }
-      await execute(claim);
     },
     start(): void {
       beat = setInterval(() => void renew(), Math.max(50, Math.floor(leaseMs / 3)));

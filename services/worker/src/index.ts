@@ -37,7 +37,9 @@ const sealingKeys = ({ secret, previousSecret }: WorkerConfig): [Buffer, ...Buff
   ...(previousSecret === null ? [] : [deriveKey(previousSecret, ENDPOINT_KEYS)]),
 ];
 
-const FORGET_MS = 3_600_000;
+const FORGET_MS = 600_000;
+/** Runs whose payload is removed at a time: a statement of some milliseconds. */
+const EXPIRE_BATCH = 100;
 const SWEEP_LIMIT = 200;
 
 /** Executes runs: wake-ups say which to look at, the database says whether there is anything to do. */
@@ -47,6 +49,8 @@ export async function createWorker(deps: {
   metrics: Registry;
   /** Shared with a gateway in the same process, if there is one. */
   bus?: LiveBus;
+  /** Hears of every point of the loop a run passes. */
+  pass?: EnginePorts["pass"];
 }): Promise<Worker> {
   const { config, logger, metrics } = deps;
   const now = () => performance.now();
@@ -73,9 +77,20 @@ export async function createWorker(deps: {
       checker: createArgumentCheck,
       parseArguments,
     },
-    journal: { write: (claim, entry) => store.journal.write(claim, entry) },
+    journal: {
+      async write(claim, entry) {
+        const result = await store.journal.write(claim, entry);
+        // The run that was behind this one in its thread; unsent, the sweeper finds it.
+        if (result.ok && result.next !== undefined) {
+          const { runId, epoch } = result.next;
+          void wakeUps.send({ workspaceId: claim.workspaceId, runId }, { epoch, recovered: false }).catch(() => {});
+        }
+        return result;
+      },
+    },
     live: live.port,
     clock: { now, date: () => new Date(), after },
+    ...(deps.pass === undefined ? {} : { pass: deps.pass }),
   };
   const hold = createHold({
     store,
@@ -100,7 +115,7 @@ export async function createWorker(deps: {
 
   let receiver: ReturnType<typeof receiveWakeUps> | null = null;
   let sweeper: NodeJS.Timeout | null = null;
-  let forgetter: NodeJS.Timeout | null = null;
+  let keeper: NodeJS.Timeout | null = null;
   let stopping = false;
   const direct = new Set<Promise<void>>();
 
@@ -134,6 +149,18 @@ export async function createWorker(deps: {
     if (!stopping) sweeper = setTimeout(() => void sweep(), config.sweepMs * (0.75 + Math.random() / 2));
   };
 
+  /** What is kept only for a time: replies to repeated calls, and the payload of runs that ended long ago. */
+  const keep = async () => {
+    try {
+      await store.idempotency.forgetOld();
+      if (config.retentionDays === 0) return;
+      const before = new Date(Date.now() - config.retentionDays * 86_400_000);
+      while (!stopping && (await store.runs.expirePayloads(before, EXPIRE_BATCH)) === EXPIRE_BATCH);
+    } catch (error) {
+      logger.warn({ err: error }, "housekeeping failed; it is done again later");
+    }
+  };
+
   return {
     async start() {
       receiver = receiveWakeUps(config.queue, config.concurrency, async ({ workspaceId, runId }) => {
@@ -148,7 +175,7 @@ export async function createWorker(deps: {
       hold.start();
       models.start();
       void sweep();
-      forgetter = setInterval(() => void store.idempotency.forgetOld().catch(() => {}), FORGET_MS);
+      keeper = setInterval(() => void keep(), FORGET_MS);
       // Not waited for: with the queue away the sweeper takes runs all the same.
       void receiver.ready().catch((error: unknown) => logger.warn({ err: error }, "queue not ready yet"));
     },
@@ -161,7 +188,7 @@ export async function createWorker(deps: {
     async stop(drainMs = config.drainMs) {
       stopping = true;
       if (sweeper !== null) clearTimeout(sweeper);
-      if (forgetter !== null) clearInterval(forgetter);
+      if (keeper !== null) clearInterval(keeper);
       await receiver?.pause();
       await hold.drain(drainMs);
       await Promise.allSettled(direct);

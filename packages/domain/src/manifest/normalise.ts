@@ -1,10 +1,12 @@
 import {
   type AgentManifest,
   type AgentSpec,
+  type ApprovalSpec,
   type CatalogueModel,
   type HttpMethod,
   type HttpToolSpec,
   LIMITS,
+  type OnThreadBusy,
   PROBLEMS,
   Problem,
   type ProblemCode,
@@ -35,7 +37,10 @@ export interface NormaliseDeps {
  * are reported at once, each with its pointer and, when the text is known, its line.
  * @throws Problem with the one code all errors share, else manifest_invalid
  */
-export function normaliseManifest(value: unknown, deps: NormaliseDeps): { spec: AgentSpec; deployment: string } {
+export function normaliseManifest(
+  value: unknown,
+  deps: NormaliseDeps,
+): { spec: AgentSpec; deployment: string; onThreadBusy: OnThreadBusy } {
   const wrong = schemaErrors(value);
   if (wrong.length > 0) throw refusal(wrong, deps);
   const manifest = value as AgentManifest;
@@ -100,14 +105,46 @@ export function normaliseManifest(value: unknown, deps: NormaliseDeps): { spec: 
     return found;
   };
   const milliseconds = (ms: number) =>
-    ms % 3_600_000 === 0 ? `${ms / 3_600_000}h` : ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`;
+    ms % 86_400_000 === 0
+      ? `${ms / 86_400_000}d`
+      : ms % 3_600_000 === 0
+        ? `${ms / 3_600_000}h`
+        : ms % 1_000 === 0
+          ? `${ms / 1_000}s`
+          : `${ms}ms`;
   const { limits = {} } = spec;
+
+  /** Left out where it is the default, so that a revision of before has the same digest. */
+  const approvalOf = (
+    approval: "always" | "never" | { when: object } | undefined,
+    pointer: string,
+  ): { approval?: ApprovalSpec } => {
+    if (approval === undefined || approval === "never") return {};
+    if (approval === "always") return { approval };
+    const when = approval.when as { readonly [key: string]: unknown };
+    errors.push(...deps.checkSchema({ type: "object", ...when }, `${pointer}/approval/when`));
+    return { approval: { when } };
+  };
 
   const tools = (spec.tools ?? []).map((tool, index): ToolSpec => {
     const pointer = `/spec/tools/${index}`;
-    if (tool.type === "builtin") return { type: "builtin", name: tool.name };
-    const method: HttpMethod = tool.request.method ?? "GET";
+    if (tool.type === "builtin") return { type: "builtin", name: tool.name, ...approvalOf(tool.approval, pointer) };
     const { parameters } = tool;
+    if (tool.type === "client")
+      return {
+        type: "client",
+        name: tool.name,
+        description: tool.description,
+        parameters: (parameters as HttpToolSpec["parameters"] | undefined) ?? { type: "object", properties: {} },
+      };
+    const method: HttpMethod = tool.request.method ?? "GET";
+    const effect = tool.effect ?? (method === "GET" || method === "HEAD" ? "safe" : "at_most_once");
+    if (tool.on_unknown !== undefined && effect !== "at_most_once")
+      report(
+        `${pointer}/on_unknown`,
+        "effect_class_invalid",
+        `A call that is ${effect} may be repeated, so its outcome is never unknown: leave on_unknown out.`,
+      );
     return {
       type: "http",
       name: tool.name,
@@ -126,7 +163,9 @@ export function normaliseManifest(value: unknown, deps: NormaliseDeps): { spec: 
         LIMITS.toolTimeoutMs,
         milliseconds,
       ),
-      effect: tool.effect ?? (method === "GET" || method === "HEAD" ? "safe" : "at_most_once"),
+      effect,
+      ...approvalOf(tool.approval, pointer),
+      ...(tool.on_unknown === undefined || tool.on_unknown === "tell_model" ? {} : { onUnknown: tool.on_unknown }),
     };
   });
   const seen = new Set<string>();
@@ -172,6 +211,9 @@ export function normaliseManifest(value: unknown, deps: NormaliseDeps): { spec: 
         LIMITS.durationMs,
         milliseconds,
       ),
+      ...(limits.wait === undefined
+        ? {}
+        : { waitMs: range("/spec/limits/wait", durationMs(limits.wait), LIMITS.waitMs, milliseconds) }),
       parallelTools: limits.parallelTools ?? LIMITS.parallelTools.default,
       toolOutputBytes: range(
         "/spec/limits/toolOutputBytes",
@@ -189,7 +231,7 @@ export function normaliseManifest(value: unknown, deps: NormaliseDeps): { spec: 
     },
   };
   if (errors.length > 0) throw refusal(errors, deps);
-  return { spec: normal, deployment: deploy?.name ?? metadata.name };
+  return { spec: normal, deployment: deploy?.name ?? metadata.name, onThreadBusy: deploy?.onThreadBusy ?? "reject" };
 }
 
 function refusal(errors: readonly ProblemDetail[], { locate }: NormaliseDeps): Problem {

@@ -1,9 +1,9 @@
-const DURATION_MS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+const DURATION_MS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const SIZE_BYTES: Record<string, number> = { B: 1, KB: 1_000, KiB: 1_024, MB: 1_000_000, MiB: 1_048_576 };
 
-/** Milliseconds of `500ms`, `1.5s`, `10m`, `1h`; NaN for anything else. */
+/** Milliseconds of `500ms`, `1.5s`, `10m`, `1h`, `7d`; NaN for anything else. */
 export function durationMs(text: string): number {
-  return scaled(/^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text), DURATION_MS);
+  return scaled(/^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text), DURATION_MS);
 }
 
 /** Bytes of `64KiB`, `1MB`, or a plain number; NaN for anything else. */

@@ -1,4 +1,10 @@
-import { AgentManifest, BuiltinToolManifest, HttpToolManifest, type ProblemDetail } from "@maru/contract";
+import {
+  AgentManifest,
+  BuiltinToolManifest,
+  ClientToolManifest,
+  HttpToolManifest,
+  type ProblemDetail,
+} from "@maru/contract";
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import { closest, distance } from "fastest-levenshtein";
 import { escapePointer } from "../canonical.ts";
@@ -11,6 +17,7 @@ const whole = ajv.compile(withoutToolUnion());
 const kinds: Record<string, ValidateFunction> = {
   http: ajv.compile(HttpToolManifest),
   builtin: ajv.compile(BuiltinToolManifest),
+  client: ajv.compile(ClientToolManifest),
 };
 
 /** Every way in which a value is not a manifest. */

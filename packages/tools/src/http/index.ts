@@ -76,15 +76,31 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedToo
         return await send(args, context, AbortSignal.any([context.signal, late.signal]));
       } catch (error) {
         if (context.signal.aborted) throw context.signal.reason;
-        if (late.signal.aborted) return failed("tool_timeout", `No complete answer in ${spec.timeoutMs} ms.`);
+        if (late.signal.aborted)
+          return { ...failed("tool_timeout", `No complete answer in ${spec.timeoutMs} ms.`), uncertain: true };
         if (isBlocked(error)) return failed("egress_blocked", "The destination is not allowed.");
-        return failed("tool_failed", "The request failed: the server could not be reached or broke off.");
+        const answer = failed("tool_failed", "The request failed: the server could not be reached or broke off.");
+        return wasNotSent(error) ? answer : { ...answer, uncertain: true };
       } finally {
         clearTimeout(timer);
       }
     },
   };
 }
+
+/** Failures of finding and reaching a server, which come before anything is sent. */
+const BEFORE_SENDING: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+const wasNotSent = (error: unknown): boolean =>
+  error instanceof Error &&
+  (("code" in error && BEFORE_SENDING.has(String(error.code))) ||
+    (error.cause !== undefined && wasNotSent(error.cause)));
 
 const isBlocked = (error: unknown): boolean =>
   error instanceof EgressBlocked || (error instanceof Error && error.cause !== undefined && isBlocked(error.cause));

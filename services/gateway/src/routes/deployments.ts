@@ -1,4 +1,4 @@
-import { type AgentSpec, LIMITS, type ModelRequest, Problem } from "@maru/contract";
+import { type AgentSpec, LIMITS, type ModelRequest, type PlanChange, Problem } from "@maru/contract";
 import { diffSpecs, manifestDigest, normaliseManifest, parseManifestDocument } from "@maru/domain";
 import { DEFAULT_MODEL_ID, estimateRequestTokens } from "@maru/model";
 import type { Store, StoredDeployment } from "@maru/store";
@@ -52,7 +52,11 @@ export function deploymentRoutes({ store, pages, serving, allowedHosts, egress }
         /json/i.test(request.headers["content-type"] ?? "") ? "json" : "yaml",
       );
       const shelf = await shelfOf(caller.workspaceId);
-      const { spec, deployment: name } = normaliseManifest(value, {
+      const {
+        spec,
+        deployment: name,
+        onThreadBusy,
+      } = normaliseManifest(value, {
         findModel: (id) => shelf.find(id)?.model,
         isServed: (id) => shelf.find(id)?.status !== "unserved",
         modelIds: shelf.models.map(({ model }) => model.id),
@@ -70,7 +74,12 @@ export function deploymentRoutes({ store, pages, serving, allowedHosts, egress }
         reserveTokens: reserveTokens(spec, shelf),
         dryRun,
         ifMatch: ifMatch(request.headers["if-match"]),
+        onThreadBusy,
       });
+      const busyChange: PlanChange[] =
+        result.busyBefore === null || result.busyBefore === onThreadBusy
+          ? []
+          : [{ path: "/deploy/onThreadBusy", op: "change", before: result.busyBefore, after: onThreadBusy }];
       const exists = result.action !== "create" || !dryRun;
       const current = exists ? await deployments.get(caller.workspaceId, name) : null;
       return {
@@ -82,7 +91,7 @@ export function deploymentRoutes({ store, pages, serving, allowedHosts, egress }
           deployment: current === null ? null : shown(current.deployment, shelf),
           revision: result.revision,
           digest,
-          changes: result.action === "unchanged" ? [] : diffSpecs(result.before, spec),
+          changes: result.action === "unchanged" ? [] : [...diffSpecs(result.before, spec), ...busyChange],
         },
       };
     },

@@ -1,10 +1,15 @@
-import { newId, Problem, type Run } from "@maru/contract";
+import { type AgentSpec, newId, Problem } from "@maru/contract";
+import { canonicalJson } from "@maru/domain";
 import { estimateTokens } from "@maru/model";
 import type { LiveBus, WakeUps } from "@maru/queue";
-import type { Store } from "@maru/store";
+import type { Answers, Store } from "@maru/store";
+import { type Egress, prepareTools } from "@maru/tools";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Caller } from "../auth/authenticate.ts";
 import { type Handlers, STREAMED, type Streamed } from "../http/bind.ts";
 import type { Pages } from "../http/pages.ts";
+import { readShelf, type Serving } from "../models/shelf.ts";
+import type { Heads } from "../streams/heads.ts";
 import { renderEvent } from "../streams/render.ts";
 import { sendEvents } from "../streams/sse.ts";
 import { isTerminal, watchRun } from "../streams/watch.ts";
@@ -14,8 +19,10 @@ export interface RunDeps {
   readonly store: Store;
   readonly wakeUps: WakeUps;
   readonly bus: LiveBus;
+  readonly heads: Heads;
   readonly pages: Pages;
-  readonly simulated: boolean;
+  readonly serving: Serving;
+  readonly egress: Egress;
   /** Aborts when the gateway stops: streams end, to be resumed elsewhere by their last id. */
   readonly closing: AbortSignal;
 }
@@ -24,7 +31,8 @@ const MAX_WAIT_SECONDS = 60;
 const MESSAGE_TOKENS = 8;
 
 export function runRoutes(deps: RunDeps) {
-  const { store, wakeUps, bus, pages, simulated, closing } = deps;
+  const { store, wakeUps, bus, pages, serving, egress, closing } = deps;
+  const { simulated } = serving;
   const { runs } = store;
 
   const stream = async (
@@ -46,6 +54,44 @@ export function runRoutes(deps: RunDeps) {
     return STREAMED;
   };
 
+  /** The row is the truth and the wake-up only a hint: when it can't be sent, the sweeper sends it later. */
+  const wake = (request: FastifyRequest, workspaceId: string, { runId, epoch }: { runId: string; epoch: number }) =>
+    void wakeUps
+      .send({ workspaceId, runId }, { epoch, recovered: false })
+      .catch((error) => request.log.warn({ err: error, runId }, "wake-up not sent; the sweeper will"));
+
+  const answer = async (request: FastifyRequest, workspaceId: string, runId: string, answers: Answers) => {
+    const { run, resumed } = await runs.answer(workspaceId, runId, answers);
+    bus.publish(runId, { kind: "reload" });
+    if (resumed !== null) wake(request, workspaceId, resumed);
+    return { status: 200 as const, body: run };
+  };
+
+  /** The model a fork asks instead, with what its makers recommend. @throws Problem unknown_model */
+  const modelOf = async (workspaceId: string, name: string, spec: AgentSpec): Promise<AgentSpec["model"]> => {
+    const shelf = await readShelf(store.models, workspaceId, serving);
+    const found = shelf.find(name);
+    if (found === undefined || found.status === "unserved") {
+      const able = shelf.models.filter(({ status }) => status !== "unserved").map(({ model }) => model.id);
+      throw new Problem("unknown_model", `There is no model ${name} here: it has ${able.join(", ")}.`, {
+        errors: [{ pointer: "/overrides/model", code: "unknown_model", detail: `must be one of ${able.join(", ")}` }],
+      });
+    }
+    const { model } = found;
+    const { control } = model.thinking;
+    const thinking = control === "always" ? true : control === "never" ? false : spec.model.thinking;
+    return {
+      name,
+      thinking,
+      temperature: model.sampling.temperature,
+      topP: model.sampling.topP,
+      presencePenalty: model.sampling.presencePenalty,
+      seed: spec.model.seed,
+      maxOutputTokens: thinking ? model.maxOutputTokens.default : model.maxOutputTokens.nonThinking,
+      ...(spec.model.fallbacks === undefined ? {} : { fallbacks: spec.model.fallbacks.filter((id) => id !== name) }),
+    };
+  };
+
   return {
     createRun: async ({ caller, body, request, reply, idempotency }): ReturnType<Handlers["createRun"]> => {
       const id = newId("run");
@@ -56,7 +102,7 @@ export function runRoutes(deps: RunDeps) {
         streaming || waitSeconds > 0
           ? watchRun(deps, { workspaceId: caller.workspaceId, runId: id, afterSeq: 0, live: streaming })
           : null;
-      let created: { run: Run; replayed: boolean };
+      let created: Awaited<ReturnType<typeof runs.create>>;
       try {
         created = await runs.create(caller.workspaceId, {
           id,
@@ -64,6 +110,7 @@ export function runRoutes(deps: RunDeps) {
           input: body.input,
           inputTokens: estimateTokens(body.input) + MESSAGE_TOKENS,
           threadId: body.thread_id ?? null,
+          onThreadBusy: body.on_thread_busy ?? null,
           metadata: body.metadata ?? {},
           simulated,
           apiKeyId: caller.apiKeyId,
@@ -73,7 +120,8 @@ export function runRoutes(deps: RunDeps) {
         watcher?.unsubscribe();
         throw error;
       }
-      const { run, replayed } = created;
+      const { run, replayed, behind } = created;
+      for (const interrupted of created.interrupted) bus.publish(interrupted, { kind: "cancel" });
       if (replayed) {
         watcher?.unsubscribe();
         watcher =
@@ -81,14 +129,7 @@ export function runRoutes(deps: RunDeps) {
             ? null
             : watchRun(deps, { workspaceId: caller.workspaceId, runId: run.id, afterSeq: 0, live: streaming });
         reply.header("idempotency-replayed", "true");
-      } else {
-        // The row is the truth and the wake-up only a hint: when it can't be sent, the sweeper sends it later.
-        void wakeUps
-          .send({ workspaceId: caller.workspaceId, runId: run.id }, { epoch: 0, recovered: false })
-          .catch((error) => {
-            request.log.warn({ err: error, runId: run.id }, "wake-up not sent; the sweeper will");
-          });
-      }
+      } else if (!behind) wake(request, caller.workspaceId, { runId: run.id, epoch: 0 });
       reply.header("location", `/v1/runs/${run.id}`);
       if (watcher === null) return { status: 202, body: run };
       const createdAt = replayed ? null : run.created_at;
@@ -125,7 +166,11 @@ export function runRoutes(deps: RunDeps) {
       const after = query.after_seq ?? lastEventId(request.headers["last-event-id"]);
       // Asked first, so that a run of another workspace is a plain 404 in either form.
       const page = await runs.eventsAfter(caller.workspaceId, params.run, after, query.limit ?? 100);
+      if (page.payloadExpired) throw new Problem("payload_expired", "GET /v1/runs/{run} still says how the run ended.");
       if (wantsEvents(request)) {
+        if (after > page.lastSeq) throw fromTheFuture(page.lastSeq, query.after_seq === undefined);
+        // Nothing is left to say. A browser's EventSource would come back for ever; 204 tells it not to.
+        if (page.ended && after === page.lastSeq) return { status: 204 };
         const { watch } = watchRun(deps, {
           workspaceId: caller.workspaceId,
           runId: params.run,
@@ -145,13 +190,112 @@ export function runRoutes(deps: RunDeps) {
       body: { data: await runs.steps(caller.workspaceId, params.run) },
     }),
 
-    cancelRun: async ({ caller, params }) => {
-      const run = await runs.cancel(caller.workspaceId, params.run);
+    cancelRun: async ({ caller, params, request }) => {
+      const { run, next } = await runs.cancel(caller.workspaceId, params.run);
+      const ended = run.finished_at !== null;
       // A running one hears of it here at once, and from its next lease renewal in any case.
-      bus.publish(params.run, run.status === "cancelled" ? { kind: "reload" } : { kind: "cancel" });
+      bus.publish(params.run, ended ? { kind: "reload" } : { kind: "cancel" });
+      if (next !== null) wake(request, caller.workspaceId, next);
+      return { status: ended ? 200 : 202, body: run };
+    },
+
+    submitToolResults: async ({ caller, params, body, request }) => {
+      const { workspaceId } = caller;
+      const { spec } = await runs.asked(workspaceId, params.run);
+      for (const [index, { output }] of body.tool_results.entries()) {
+        if (Buffer.byteLength(output) <= spec.limits.toolOutputBytes) continue;
+        const detail = `may have ${spec.limits.toolOutputBytes} bytes (spec.limits.toolOutputBytes): shorten it and send it again`;
+        throw new Problem("result_too_large", `A result of this agent ${detail}.`, {
+          errors: [{ pointer: `/tool_results/${index}/output`, code: "result_too_large", detail }],
+        });
+      }
+      unique(body.tool_results, "tool_results");
+      const results = body.tool_results.map((result) => ({
+        callId: result.call_id,
+        output: result.output,
+        isError: result.is_error ?? false,
+      }));
+      return answer(request, workspaceId, params.run, { by: answererOf(caller), results });
+    },
+
+    decideApprovals: async ({ caller, params, body, request }) => {
+      const { workspaceId } = caller;
+      const { spec, waiting } = await runs.asked(workspaceId, params.run);
+      unique(body.approvals, "approvals");
+      const approvals = body.approvals.map(({ call_id: callId, decision, reason, arguments: args }, index) => {
+        const pointer = `/approvals/${index}/arguments`;
+        const refuse = (detail: string): never => {
+          throw new Problem("validation_failed", detail, {
+            errors: [{ pointer, code: "validation_failed", detail }],
+          });
+        };
+        if (args !== undefined && decision === "reject") refuse("A rejected call is not made: leave arguments out.");
+        const name = waiting.findLast(({ id }) => id === callId)?.name;
+        const tool = spec.tools.find((item) => item.name === name);
+        if (args !== undefined && tool !== undefined) {
+          const wrong = prepareTools([tool], { egress }).get(tool.name)?.checkArguments(args);
+          if (wrong) refuse(wrong);
+        }
+        return {
+          callId,
+          decision,
+          reason: reason ?? null,
+          arguments: args === undefined ? null : canonicalJson(args),
+        };
+      });
+      return answer(request, workspaceId, params.run, { by: answererOf(caller), approvals });
+    },
+
+    forkRun: async ({ caller, params, body, request, reply }) => {
+      const { workspaceId } = caller;
+      const { from_step: fromStep, overrides = {} } = body;
+      const { spec } = await runs.asked(workspaceId, params.run);
+      const source = await runs.get(workspaceId, params.run);
+      if (source.payload_expired_at !== null)
+        throw new Problem("payload_expired", "Its journal is gone; start a new run.");
+      const model = overrides.model === undefined ? null : await modelOf(workspaceId, overrides.model, spec);
+      const steps = (await runs.steps(workspaceId, params.run)).filter(({ seq }) => seq < fromStep);
+      const results = overrides.tool_results ?? [];
+      const said = steps.flatMap(({ reasoning, text, output }) => [reasoning ?? "", text ?? "", output ?? ""]);
+      const texts = [
+        source.input,
+        overrides.instructions ?? spec.instructions,
+        ...said,
+        ...results.map(({ output }) => output),
+      ];
+      const run = await runs.fork(workspaceId, params.run, {
+        id: newId("run"),
+        fromStep,
+        overrides: {
+          ...(overrides.instructions === undefined ? {} : { instructions: overrides.instructions }),
+          ...(model === null ? {} : { model }),
+        },
+        toolResults: results,
+        tokens:
+          texts.reduce((sum, text) => sum + estimateTokens(text) + MESSAGE_TOKENS, 0) +
+          (model ?? spec.model).maxOutputTokens,
+        metadata: body.metadata ?? {},
+        simulated,
+        apiKeyId: caller.apiKeyId,
+      });
+      wake(request, workspaceId, { runId: run.id, epoch: 0 });
+      reply.header("location", `/v1/runs/${run.id}`);
       return { status: 202, body: run };
     },
   } satisfies Partial<Handlers>;
+}
+
+/** Who answers: the API key, or the person. */
+const answererOf = (caller: Caller): string => caller.apiKeyId ?? caller.user?.id ?? caller.workspaceId;
+
+/** @throws Problem when a request answers one call twice */
+function unique(answers: readonly { call_id: string }[], field: string): void {
+  const index = answers.findIndex(({ call_id }, n) => answers.findIndex((other) => other.call_id === call_id) < n);
+  if (index < 0) return;
+  const detail = "answers a call this request answers already";
+  throw new Problem("validation_failed", `/${field}/${index} ${detail}.`, {
+    errors: [{ pointer: `/${field}/${index}/call_id`, code: "validation_failed", detail }],
+  });
 }
 
 /** Whether the caller asked for a stream of events. @throws Problem not_acceptable */
@@ -163,6 +307,18 @@ function wantsEvents(request: FastifyRequest): boolean {
 function preferredWait(header: string | string[] | undefined): number {
   const match = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,6})"?(?:$|[,;\s])/i.exec(String(header ?? ""));
   return match === null ? 0 : Math.min(MAX_WAIT_SECONDS, Number(match[1]));
+}
+
+function fromTheFuture(last: number, header: boolean): Problem {
+  const detail = `must be the id of an event that was sent: the last one is ${last}`;
+  const pointer = header ? "header:Last-Event-ID" : "?after_seq";
+  return new Problem(
+    header ? "invalid_header" : "validation_failed",
+    `${header ? "Last-Event-ID" : "after_seq"} ${detail}.`,
+    {
+      errors: [{ pointer, code: header ? "invalid_header" : "validation_failed", detail }],
+    },
+  );
 }
 
 function lastEventId(header: string | string[] | undefined): number {
@@ -181,7 +337,7 @@ function lastEventId(header: string | string[] | undefined): number {
   return Number(header);
 }
 
-/** Whether the run ends in time. */
+/** Whether the run ends in time, or comes to wait for somebody. */
 async function endsWithin(
   watch: ReturnType<typeof watchRun>["watch"],
   createdAt: string | null,
@@ -190,7 +346,7 @@ async function endsWithin(
 ): Promise<boolean> {
   const late = AbortSignal.any([AbortSignal.timeout(ms), closing]);
   for await (const item of watch(late, createdAt)) {
-    if (item.kind === "event" && isTerminal(item.event.type)) return true;
+    if (item.kind === "event" && (isTerminal(item.event.type) || item.event.type === "run.waiting")) return true;
   }
   return false;
 }

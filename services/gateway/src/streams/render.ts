@@ -14,5 +14,9 @@ export async function renderEvent(
     const step = event.data.step as StoredStep;
     return { ...base, type: event.type, step: stepObject({ ...step, finishedAt: event.at }) };
   }
+  if (event.type === "run.waiting") {
+    const expires = new Date(String(event.data.expires_at)).toISOString();
+    return { ...base, type: event.type, required_action: { ...event.data, expires_at: expires } } as DurableEvent;
+  }
   return { ...base, type: event.type, ...event.data } as DurableEvent;
 }

@@ -1,16 +1,15 @@
 import type { LiveEvent } from "@maru/contract";
 import type { LiveBus, LiveMessage } from "@maru/queue";
 import type { Store, StoredEvent } from "@maru/store";
+import type { Heads } from "./heads.ts";
 
 export type Watched =
   | { readonly kind: "event"; readonly event: StoredEvent }
   | { readonly kind: "live"; readonly event: LiveEvent };
 
-/** No message for this long: look at the rows. Liveness never depends on one notification. */
-const LOOK_MS = 2_000;
-const PAGE = 500;
-/** Messages waiting for a slow reader; past this the stream ends, to be resumed by the last id. */
-const MAX_WAITING = 2_000;
+const PAGE = 50;
+/** Messages waiting for a slow reader; past this they are dropped and read from the rows, the text as one snapshot. */
+const MAX_WAITING = 200;
 
 export const isTerminal = (type: string): boolean =>
   /^run\.(?:completed|incomplete|failed|cancelled|expired)$/.test(type);
@@ -23,33 +22,47 @@ export const isTerminal = (type: string): boolean =>
  * Listening begins at the call, before the first `next()`: a caller may create the run afterwards and miss nothing.
  */
 export function watchRun(
-  deps: { store: Store; bus: LiveBus },
+  deps: { store: Store; bus: LiveBus; heads: Heads },
   about: { workspaceId: string; runId: string; afterSeq: number; live: boolean },
 ) {
-  const { store, bus } = deps;
+  const { store, bus, heads } = deps;
   const { workspaceId, runId } = about;
   const waiting: LiveMessage[] = [];
   let wake: (() => void) | null = null;
-  let overflow = false;
-  const unsubscribe = bus.subscribe(runId, (message) => {
+  let last = about.afterSeq;
+  const push = (message: LiveMessage) => {
     if (message.kind === "join" || message.kind === "cancel") return;
     if (!about.live && (message.kind === "delta" || message.kind === "snapshot")) return;
-    if (waiting.length >= MAX_WAITING) overflow = true;
-    else waiting.push(message);
+    if (waiting.length >= MAX_WAITING) {
+      waiting.length = 0;
+      waiting.push({ kind: "reload" }, { kind: "behind" });
+    } else waiting.push(message);
     wake?.();
-  });
+  };
+  const stopListening = bus.subscribe(runId, push);
+  // Liveness never depends on one notification: where the run stands is looked at from time to time.
+  const stopLooking = heads.watch(
+    runId,
+    () => last,
+    () => push({ kind: "reload" }),
+  );
+  const unsubscribe = () => {
+    stopListening();
+    stopLooking();
+  };
 
   /**
    * `createdAt`: set when the listener was there before the run, which then has said nothing it could have missed. The
    * rows need no reading, and the text of a quick run keeps its place between the events.
    */
   async function* watch(signal: AbortSignal, createdAt: string | null = null): AsyncGenerator<Watched, void> {
-    let last = about.afterSeq;
     let shown = { step: 0, reasoning: 0, text: 0, tool_call: 0 };
     let joining = false;
     const onAbort = () => wake?.();
     signal.addEventListener("abort", onAbort);
 
+    /** Whether the run has ended and everything it said was read. */
+    let over = false;
     async function* fromRows(): AsyncGenerator<StoredEvent> {
       for (;;) {
         const page = await store.runs.eventsAfter(workspaceId, runId, last, PAGE);
@@ -57,7 +70,10 @@ export function watchRun(
           last = event.seq;
           yield event;
         }
-        if (page.events.length < PAGE) return;
+        if (page.events.length < PAGE) {
+          over = page.ended && last >= page.lastSeq;
+          return;
+        }
       }
     }
     const join = () => {
@@ -75,26 +91,30 @@ export function watchRun(
           yield { kind: "event", event };
           if (isTerminal(event.type)) return;
         }
+        if (over) return;
         if (about.live && last > 1) join();
       }
-      while (!signal.aborted && !overflow) {
+      while (!signal.aborted) {
         const message = waiting.shift();
         if (message === undefined) {
-          const quiet = await new Promise<boolean>((resolve) => {
-            const timer = setTimeout(() => resolve(true), LOOK_MS);
-            wake = () => {
-              clearTimeout(timer);
-              resolve(false);
-            };
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+            if (signal.aborted) resolve();
           });
           wake = null;
-          if (!quiet) continue;
+          continue;
         }
-        if (message === undefined || message.kind === "reload") {
+        if (message.kind === "reload") {
           for await (const event of fromRows()) {
             yield { kind: "event", event };
             if (isTerminal(event.type)) return;
           }
+          if (over) return;
+          continue;
+        }
+        if (message.kind === "behind") {
+          joining = false;
+          if (about.live) join();
           continue;
         }
         if (message.kind === "events") {
