@@ -58,6 +58,25 @@ test("every operation of the OpenAPI document answers as the document says", asy
   await house.api("PATCH", "/v1/models/mine", { key, body: { stream: false } });
   await house.api("DELETE", "/v1/models/mine", { key });
 
+  const forked = await house.api("POST", `/v1/runs/${run.id}/fork`, { key, body: { from_step: 1 } });
+  expect(forked.status).toBe(202);
+  const tools = `    - { name: ask_user, type: client, description: Asks the user }
+    - { name: calculator, type: builtin, approval: always }
+`;
+  await house.deploy(person, manifest("asks", { tools }));
+  const input = '#sim parallel ask_user {} calculator {"expression":"6*7"}';
+  const asking = await house.api("POST", "/v1/runs", {
+    key,
+    body: { deployment: "asks", input },
+    headers: { prefer: "wait=20" },
+  });
+  const { tool_results: asked, approvals } = asking.body.required_action;
+  for (const [what, body] of [
+    ["tool-results", { tool_results: [{ call_id: asked[0].call_id, output: "yes" }] }],
+    ["approvals", { approvals: [{ call_id: approvals[0].call_id, decision: "approve" }] }],
+  ] as const)
+    expect((await house.api("POST", `/v1/runs/${asking.body.id}/${what}`, { key, body })).status).toBe(200);
+
   const waiting = await house.api("POST", "/v1/runs", {
     key,
     body: { deployment: "weather", input: "#sim slow 5000" },

@@ -358,6 +358,23 @@ describeEachBackend("a run that waits for somebody", (backend) => {
     expect((await tokens()).reserved).toBe(0);
   });
 
+  test("cancelled just before it would wait, it ends too", async () => {
+    let release = () => {};
+    const held = new Promise<void>((done) => {
+      release = done;
+    });
+    hold = () => held;
+    const { body } = await house.api("POST", "/v1/runs", {
+      key: person.key,
+      body: { deployment: "shop", input: '#sim parallel refund {"order":"1","won":5} ask_user {"question":"a"}' },
+    });
+    await until("the refund is under way", () => calls.length === 1);
+    // As a cancel whose word did not get through: only the row says it.
+    await house.database.query("UPDATE runs SET cancel_requested_at = now() WHERE status = 'running'");
+    release();
+    expect((await ended(body.id)).status).toBe("cancelled");
+  });
+
   test("unanswered in time, it expires, and an answer after that says so", async () => {
     const run = await start('#sim tool ask_user {"question":"Which city?"}');
     const [{ call_id }] = run.required_action.tool_results;

@@ -395,7 +395,8 @@ BEGIN
     IF op ? 'wait' THEN
       -- Locked before it is looked at: an answer that comes now is seen here, or sees that the run waits.
       PERFORM 1 FROM runs WHERE workspace_id = v_ws AND id = v_run FOR NO KEY UPDATE;
-      v_waits := EXISTS (
+      -- One that was cancelled meanwhile does not wait: queued again, it is ended by the next claim.
+      v_waits := NOT EXISTS (SELECT 1 FROM runs WHERE workspace_id = v_ws AND id = v_run AND cancel_requested_at IS NOT NULL) AND EXISTS (
         SELECT 1 FROM run_steps s WHERE s.workspace_id = v_ws AND s.run_id = v_run AND s.state = 'waiting' AND s.kind IN ('approval', 'input')
         UNION ALL SELECT 1 FROM jsonb_array_elements(op->'start') n WHERE n.value->>'kind' IN ('approval', 'input') AND n.value->>'state' = 'waiting');
     END IF;
@@ -623,7 +624,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
                    OR d.dispatched_at < maru_now() - p_resend_ms * interval '1 millisecond'))
           OR (d.status = 'waiting' AND d.wait_until < maru_now()
               AND (d.dispatched_at IS NULL OR d.dispatched_at < d.wait_until OR d.dispatched_at < maru_now() - p_resend_ms * interval '1 millisecond'))
-          OR (d.behind AND d.deadline_at < maru_now() AND (d.dispatched_at IS NULL OR d.dispatched_at < maru_now() - p_resend_ms * interval '1 millisecond'))
+          OR (d.behind AND d.deadline_at < maru_now()
+              AND (d.dispatched_at IS NULL OR d.dispatched_at < d.deadline_at OR d.dispatched_at < maru_now() - p_resend_ms * interval '1 millisecond'))
        ORDER BY d.created_at LIMIT p_limit FOR NO KEY UPDATE SKIP LOCKED
     ) due
    WHERE r.workspace_id = due.workspace_id AND r.id = due.id

@@ -25,6 +25,8 @@ export interface WorkerConfig {
   readonly maxLostWorkers: number;
   /** Days a finished run's input, output, steps and events are kept; 0 = for ever. */
   readonly retentionDays: number;
+  /** How often that and other housekeeping is done. */
+  readonly keepMs: number;
   /** How long runs may finish after a stop was asked for; then they are handed back. */
   readonly drainMs: number;
   readonly egressAllow: Readonly<Record<string, string>>;
@@ -42,6 +44,7 @@ export const WORKER_DEFAULTS = {
   maxLostWorkers: 5,
   drainMs: 20_000,
   retentionDays: 30,
+  keepMs: 600_000,
 } as const;
 
 /** @throws Error naming the variable that is missing or wrong */

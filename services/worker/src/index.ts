@@ -37,7 +37,6 @@ const sealingKeys = ({ secret, previousSecret }: WorkerConfig): [Buffer, ...Buff
   ...(previousSecret === null ? [] : [deriveKey(previousSecret, ENDPOINT_KEYS)]),
 ];
 
-const FORGET_MS = 600_000;
 /** Runs whose payload is removed at a time: a statement of some milliseconds. */
 const EXPIRE_BATCH = 100;
 const SWEEP_LIMIT = 200;
@@ -175,7 +174,7 @@ export async function createWorker(deps: {
       hold.start();
       models.start();
       void sweep();
-      keeper = setInterval(() => void keep(), FORGET_MS);
+      keeper = setInterval(() => void keep(), config.keepMs);
       // Not waited for: with the queue away the sweeper takes runs all the same.
       void receiver.ready().catch((error: unknown) => logger.warn({ err: error }, "queue not ready yet"));
     },
