@@ -180,14 +180,14 @@ export function createJournal(db: Database, options: { maxBatch: number } = { ma
   return {
     /**
      * Takes the run, or answers why there is nothing to take: `ended` when the claim itself ended it (cancelled,
-     * expired, too many workers lost).
+     * expired, too many workers lost), `next` the run of its thread that may go now.
      */
     async claim(
       workspaceId: string,
       runId: string,
       leaseMs: number,
       maxLost: number,
-    ): Promise<Claim | { ended: boolean }> {
+    ): Promise<Claim | { ended: boolean; next?: NextRun }> {
       const rows = await db.call<{ r: ClaimRow }>("SELECT claim_run($1, $2, $3, $4) AS r", [
         uuidOf("workspace", workspaceId),
         uuidOf("run", runId),
@@ -195,7 +195,7 @@ export function createJournal(db: Database, options: { maxBatch: number } = { ma
         maxLost,
       ]);
       const { r } = only(rows);
-      if (!r.claimed) return { ended: r.ended ?? false };
+      if (!r.claimed) return { ended: r.ended ?? false, ...(r.next ? { next: nextRun(r.next) } : {}) };
       return {
         workspaceId,
         runId,
@@ -369,7 +369,7 @@ interface NextRow {
 }
 export const nextRun = ({ run, epoch }: NextRow): NextRun => ({ runId: idOf("run", run), epoch });
 type ClaimRow =
-  | { claimed: false; ended?: boolean }
+  | { claimed: false; ended?: boolean; next?: NextRow | null }
   | {
       claimed: true;
       epoch: number;

@@ -1,6 +1,6 @@
 import { type EnginePorts, executeRun, type RunOutcome, Stop, type StopKind } from "@maru/engine";
 import type { LiveBus } from "@maru/queue";
-import type { Claim, Store } from "@maru/store";
+import type { Claim, NextRun, Store } from "@maru/store";
 import type { Logger } from "pino";
 import type { Live } from "./live.ts";
 
@@ -11,6 +11,8 @@ export interface HoldDeps {
   readonly ports: EnginePorts;
   readonly leaseMs: number;
   readonly maxLostWorkers: number;
+  /** Sends the wake-up of a run whose turn has come. */
+  readonly wake: (workspaceId: string, next: NextRun) => void;
   readonly logger: Logger;
   readonly now: () => number;
 }
@@ -93,6 +95,7 @@ export function createHold(deps: HoldDeps) {
         const claim = await store.journal.claim(workspaceId, runId, leaseMs, deps.maxLostWorkers);
         if ("ended" in claim) {
           if (claim.ended) bus.publish(runId, { kind: "reload" });
+          if (claim.next !== undefined) deps.wake(workspaceId, claim.next);
           return;
         }
         outcome = await execute(claim);

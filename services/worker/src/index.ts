@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { createSealer, deriveKey, ENDPOINT_KEYS } from "@maru/domain";
 import type { EnginePorts } from "@maru/engine";
 import { createLiveBus, createRedisSlots, createWakeUps, type LiveBus, receiveWakeUps } from "@maru/queue";
-import { openStore } from "@maru/store";
+import { type NextRun, openStore } from "@maru/store";
 import { createArgumentCheck, createEgress, egressFetch, parseArguments, prepareTools } from "@maru/tools";
 import type { Logger } from "pino";
 import { Counter, Gauge, type Registry } from "prom-client";
@@ -69,6 +69,9 @@ export async function createWorker(deps: {
     metrics,
     now,
   });
+  /** A run that was behind another in its thread; unsent, the sweeper finds it. */
+  const wake = (workspaceId: string, { runId, epoch }: NextRun) =>
+    void wakeUps.send({ workspaceId, runId }, { epoch, recovered: false }).catch(() => {});
   const ports: EnginePorts = {
     model: models.port,
     tools: {
@@ -79,11 +82,7 @@ export async function createWorker(deps: {
     journal: {
       async write(claim, entry) {
         const result = await store.journal.write(claim, entry);
-        // The run that was behind this one in its thread; unsent, the sweeper finds it.
-        if (result.ok && result.next !== undefined) {
-          const { runId, epoch } = result.next;
-          void wakeUps.send({ workspaceId: claim.workspaceId, runId }, { epoch, recovered: false }).catch(() => {});
-        }
+        if (result.ok && result.next !== undefined) wake(claim.workspaceId, result.next);
         return result;
       },
     },
@@ -98,6 +97,7 @@ export async function createWorker(deps: {
     ports,
     leaseMs: config.leaseMs,
     maxLostWorkers: config.maxLostWorkers,
+    wake,
     logger,
     now,
   });
