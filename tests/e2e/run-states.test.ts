@@ -313,7 +313,15 @@ const work = (n: number, what: "goes on" | "asks" | "needs approval" | "ends") =
       if (run.open === 0) {
         // The turn was the callers': the model gets the word back, and its tokens are held again.
         const start = [{ seq, kind: "model", name: "k-exaone", effect: "model", input: null }] as const;
-        expect(await write({ start, hold: { step: seq - 1, tokens: 500 } })).toMatchObject({ ok: true, room: true });
+        const approved = held.steps
+          .filter(({ kind, state }) => kind === "tool" && state === "waiting")
+          .map(
+            (step) => ({ seq: step.seq, state: "done", output: { output: "ok", isError: false, code: null } }) as const,
+          );
+        expect(await write({ done: approved, start, hold: { step: seq - 1, tokens: 500 } })).toMatchObject({
+          ok: true,
+          room: true,
+        });
         run.open = seq;
         run.next++;
         return;
