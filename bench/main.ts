@@ -1,5 +1,6 @@
 // npm run bench: what Maru costs, beside the same loop without it, in one run. Ratios travel; absolute numbers do not.
 
+import { journalBench, recoveryBench } from "./durability.ts";
 import { inFlightBench } from "./in-flight.ts";
 import { pathBench } from "./path.ts";
 import { openBench } from "./setup.ts";
@@ -30,6 +31,22 @@ if (wanted("in-flight")) {
   const bench = await openBench({ concurrency: 1_000 });
   try {
     await inFlightBench(bench);
+  } finally {
+    await bench.close();
+  }
+}
+if (wanted("journal")) {
+  const bench = await openBench();
+  try {
+    await journalBench(bench);
+  } finally {
+    await bench.close();
+  }
+}
+if (wanted("recovery")) {
+  const bench = await openBench({ worker: false });
+  try {
+    await recoveryBench(bench);
   } finally {
     await bench.close();
   }

@@ -9,7 +9,7 @@ import { CATALOGUE, servingOf, simulatedHost } from "@maru/model";
 import { createLiveBus, prepareQueue, type QueueBackend } from "@maru/queue";
 import { startEmbeddedPostgres } from "@maru/store/embedded";
 import { ensureRuntimeLogin, migrate, seedModels, withLogin } from "@maru/store/migrate";
-import { createWorker, WORKER_DEFAULTS } from "@maru/worker";
+import { createWorker, WORKER_DEFAULTS, type WorkerConfig } from "@maru/worker";
 import pg from "pg";
 import { pino } from "pino";
 import { Registry } from "prom-client";
@@ -19,6 +19,10 @@ export interface Bench {
   readonly key: string;
   readonly modelUrl: string;
   readonly queue: string;
+  /** As the owner of the tables. */
+  readonly ownerUrl: string;
+  readonly workerConfig: WorkerConfig;
+  deploy(manifest: string): Promise<void>;
   /** Milliseconds each model call takes from now on. */
   latency(callMs: number): Promise<void>;
   close(): Promise<void>;
@@ -34,7 +38,7 @@ spec:
 `;
 
 /** A whole Maru in this process on an embedded Postgres with fsync on; the model in a process of its own. */
-export async function openBench(options: { concurrency?: number } = {}): Promise<Bench> {
+export async function openBench(options: { concurrency?: number; worker?: false } = {}): Promise<Bench> {
   const folder = mkdtempSync(join(tmpdir(), "maru-bench-"));
   const postgres = await startEmbeddedPostgres({
     dataDir: join(folder, "data"),
@@ -55,24 +59,23 @@ export async function openBench(options: { concurrency?: number } = {}): Promise
   const logger = pino({ level: "warn" });
   const bus = createLiveBus(queue, "bench");
   const secret = randomBytes(32).toString("hex");
-  const worker = await createWorker({
-    bus,
-    config: {
-      ...WORKER_DEFAULTS,
-      databaseUrl,
-      queue,
-      hosts: [simulatedHost(modelUrl)],
-      secret,
-      previousSecret: null,
-      concurrency: options.concurrency ?? WORKER_DEFAULTS.concurrency,
-      egressAllow: {},
-      opsPort: 0,
-      logLevel: "warn",
-      node: "bench",
-    },
-    logger,
-    metrics: new Registry(),
-  });
+  const workerConfig: WorkerConfig = {
+    ...WORKER_DEFAULTS,
+    databaseUrl,
+    queue,
+    hosts: [simulatedHost(modelUrl)],
+    secret,
+    previousSecret: null,
+    concurrency: options.concurrency ?? WORKER_DEFAULTS.concurrency,
+    egressAllow: {},
+    opsPort: 0,
+    logLevel: "warn",
+    node: "bench",
+  };
+  const worker =
+    options.worker === false
+      ? null
+      : await createWorker({ bus, config: workerConfig, logger, metrics: new Registry() });
   const gateway = await createGateway({
     bus,
     config: {
@@ -93,7 +96,7 @@ export async function openBench(options: { concurrency?: number } = {}): Promise
     metrics: new Registry(),
   });
   const url = await gateway.listen();
-  await worker.start();
+  await worker?.start();
 
   const owner = new pg.Client({ connectionString: ownerUrl });
   await owner.connect();
@@ -125,9 +128,14 @@ export async function openBench(options: { concurrency?: number } = {}): Promise
     key,
     modelUrl,
     queue: queue.kind,
+    ownerUrl,
+    workerConfig,
+    deploy: async (manifest) => {
+      await call("/v1/deployments", key, manifest, "application/yaml");
+    },
     latency: (callMs) => ask(simulator, { callMs }),
     close: async () => {
-      await worker.stop(1_000);
+      await worker?.stop(1_000);
       await gateway.close();
       await bus.close();
       simulator.kill("SIGTERM");
