@@ -31,6 +31,7 @@ export async function journalBench(bench: Bench): Promise<void> {
   await bench.deploy(LONG);
   await bench.latency(25);
   const client = new pg.Client({ connectionString: bench.ownerUrl });
+  client.on("error", () => {});
   await client.connect();
   const number = async (sql: string) => Number((await client.query<{ n: string }>(sql)).rows[0]?.n);
   // Whole pages are logged once after a checkpoint, whoever touches them: that is the checkpoint's cost, not the step's.
@@ -38,14 +39,19 @@ export async function journalBench(bench: Bench): Promise<void> {
   await client.query("SELECT pg_reload_conf()");
   await start(bench, "long", "#sim steps 99\nWhat is 6 * 7?");
   const at = new Map<number, number>();
-  for (let done = 0; done < 199; ) {
-    const { rows } = await client.query<{ done: string; lsn: string }>(
-      "SELECT (SELECT count(*) FROM run_steps WHERE state = 'done') AS done, pg_current_wal_insert_lsn() - '0/0' AS lsn",
+  for (let ended = false; !ended; ) {
+    const { rows } = await client.query<{ done: string; lsn: string; ended: boolean }>(
+      "SELECT (SELECT count(*) FROM run_steps WHERE finished_at IS NOT NULL) AS done, pg_current_wal_insert_lsn() - '0/0' AS lsn, (SELECT bool_and(finished_at IS NOT NULL) FROM runs) AS ended",
     );
-    done = Number(rows[0]?.done);
+    const done = Number(rows[0]?.done);
+    ended = rows[0]?.ended ?? true;
     if (!at.has(done)) at.set(done, Number(rows[0]?.lsn));
     await new Promise((next) => setTimeout(next, 2));
   }
+  if (!at.has(199))
+    throw new Error(
+      `the run ended after ${Math.max(...at.keys())} steps: ${JSON.stringify((await client.query("SELECT status, incomplete_reason, error FROM runs")).rows)}`,
+    );
   const seen = [...at.keys()].sort((a, b) => a - b);
   const nearest = (step: number) =>
     seen.reduce((best, item) => (Math.abs(item - step) < Math.abs(best - step) ? item : best));
@@ -82,6 +88,7 @@ const LEASE_MS = 3_000;
 export async function recoveryBench(bench: Bench): Promise<void> {
   await bench.latency(400);
   const client = new pg.Client({ connectionString: bench.ownerUrl });
+  client.on("error", () => {});
   await client.connect();
   const config = { ...bench.workerConfig, leaseMs: LEASE_MS };
   const newWorker = async (): Promise<ChildProcess> => {
