@@ -1,3 +1,4 @@
+import { receiveWakeUps } from "@maru/queue";
 import { freePort } from "@maru/store/embedded";
 import { createWorker, type Worker, type WorkerConfig } from "@maru/worker";
 import { Redis } from "ioredis";
@@ -52,6 +53,28 @@ describeEachBackend("a wake-up that is lost", (backend) => {
     }
     await startWorker();
     await completed(ids);
+  });
+
+  test("is not waited for: a worker that died with the job in its hands holds up no run", async () => {
+    let letGo = () => {};
+    const held = new Promise<void>((done) => {
+      letGo = done;
+    });
+    let taken = 0;
+    const dead = receiveWakeUps(house.workerConfig.queue, 10, () => {
+      taken++;
+      return held;
+    });
+    await dead.ready();
+    const ids = await Promise.all(Array.from({ length: 5 }, create));
+    await until("the jobs are taken", () => taken === 5);
+    try {
+      await startWorker();
+      await completed(ids);
+    } finally {
+      letGo();
+      await dead.close();
+    }
   });
 
   test("is not needed: with no queue to be reached the worker takes the runs itself", async () => {

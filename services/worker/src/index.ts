@@ -119,23 +119,19 @@ export async function createWorker(deps: {
   const direct = new Set<Promise<void>>();
 
   /**
-   * Sends wake-ups again for runs nobody is working on. When the queue does not take them (Redis is away), this worker
-   * takes the runs itself: the queue only makes it quick.
+   * Finds runs nobody is working on. With room for them this worker takes them itself: it would have been given their
+   * jobs, were they waiting, so these are lost, or held by a worker that died before it claimed the run (the queue gives
+   * such a job out again only when its lock has run out, and takes no second one of the same id until then). Without
+   * room their wake-ups are sent again, for whoever has.
    */
   const sweep = async () => {
     try {
-      let queueTakes = true;
+      let room = config.concurrency - hold.inFlight();
       for (const { workspaceId, runId, epoch, recovered } of await store.journal.due(SWEEP_LIMIT, config.resendMs)) {
-        if (queueTakes) {
-          try {
-            await wakeUps.send({ workspaceId, runId }, { epoch, recovered });
-            continue;
-          } catch (error) {
-            queueTakes = false;
-            logger.warn({ err: error }, "the queue takes no wake-up; taking runs directly");
-          }
+        if (room-- <= 0) {
+          await wakeUps.send({ workspaceId, runId }, { epoch, recovered });
+          continue;
         }
-        if (hold.inFlight() >= config.concurrency) break;
         const work = hold
           .take(workspaceId, runId)
           .catch((error) => logger.error({ err: error, runId }, "run not taken"));
