@@ -153,6 +153,13 @@ export function sqlState(error: unknown): string | null {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : null;
 }
 
+/**
+ * Whether a failed statement surely changed nothing: the database refused it. A connection that broke, or a server that
+ * went down (class 57P), may have done so after the commit, with only the answer lost.
+ */
+export const hadNoEffect = (error: unknown): boolean =>
+  error instanceof pg.DatabaseError && !/^(57P|08)/.test(error.code ?? "");
+
 /** The JSON DETAIL of an error raised by one of Maru's own functions. */
 export function sqlDetail(error: unknown): Record<string, unknown> {
   return error instanceof Error && "detail" in error && typeof error.detail === "string"

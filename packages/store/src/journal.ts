@@ -8,7 +8,7 @@ import {
   type ToolCall,
   uuidOf,
 } from "@maru/contract";
-import { type Database, instant, only } from "./database.ts";
+import { type Database, hadNoEffect, instant, only } from "./database.ts";
 import type { StoredEvent } from "./runs.ts";
 import type { ApprovalAsked, Decision, ModelOutput, StoredStep, ToolOutput } from "./steps.ts";
 
@@ -133,7 +133,7 @@ export function createJournal(db: Database, options: { maxBatch: number } = { ma
       try {
         settle(batch, await write(batch.map(({ op }) => op)));
       } catch (error) {
-        if (batch.length === 1) throw error;
+        if (batch.length === 1 || !hadNoEffect(error)) throw error;
         // One bad operation must not fail its neighbours: repeat them one by one, each with its own verdict.
         for (const item of batch) {
           await write([item.op]).then(
