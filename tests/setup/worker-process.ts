@@ -10,7 +10,7 @@ const death = JSON.parse(process.argv[3] ?? "null") as { point: Point; pass: num
 let passed = 0;
 const worker = await createWorker({
   config,
-  logger: pino({ level: "silent" }),
+  logger: pino({ level: config.logLevel }),
   metrics: new Registry(),
   pass: (point) => {
     if (point === death?.point && ++passed === death.pass) process.kill(process.pid, "SIGKILL");
