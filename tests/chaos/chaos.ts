@@ -70,7 +70,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     };
     try {
       await load.allAccepted;
-      await allEnded();
+      if (options.faults.toTheEnd) await allEnded();
     } finally {
       await nemesis.stop();
     }

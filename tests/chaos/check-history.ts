@@ -19,6 +19,8 @@ export interface HistoryFindings {
   readonly brokenSteps: number;
   /** Threads whose messages are not numbered 1 to n, or have other than one question of each completed run. */
   readonly brokenThreads: number;
+  /** Milliseconds from a run's acceptance to its first attempt, sorted. */
+  readonly waitsMs: readonly number[];
   /** Milliseconds from the last thing a lost attempt recorded to its successor's start, sorted. */
   readonly recoveriesMs: readonly number[];
 }
@@ -76,14 +78,19 @@ export async function checkHistory(
                 SELECT count(*) FROM thread_messages m WHERE m.workspace_id = r.workspace_id AND m.run_id = r.id
                    AND m.role = 'user'))`,
     ),
-    recoveriesMs: (
-      await postgres.query<{ ms: number }>(
-        `SELECT (extract(epoch FROM at - before) * 1000)::float AS ms
-           FROM (SELECT type, at, lag(at) OVER (PARTITION BY run_id ORDER BY seq) AS before,
-                        count(*) FILTER (WHERE type = 'run.running') OVER (PARTITION BY run_id ORDER BY seq) AS attempt
-                   FROM run_events) e
-          WHERE type = 'run.running' AND attempt > 1 ORDER BY ms`,
-      )
-    ).map(({ ms }) => ms),
+    waitsMs: await gapsBeforeAttempts(postgres, "attempt = 1"),
+    recoveriesMs: await gapsBeforeAttempts(postgres, "attempt > 1"),
   };
+}
+
+/** From the event before each attempt's first to that one. */
+async function gapsBeforeAttempts(postgres: CrashablePostgres, which: string): Promise<number[]> {
+  const rows = await postgres.query<{ ms: number }>(
+    `SELECT (extract(epoch FROM at - before) * 1000)::float AS ms
+       FROM (SELECT type, at, lag(at) OVER (PARTITION BY run_id ORDER BY seq) AS before,
+                    count(*) FILTER (WHERE type = 'run.running') OVER (PARTITION BY run_id ORDER BY seq) AS attempt
+               FROM run_events) e
+      WHERE type = 'run.running' AND ${which} ORDER BY ms`,
+  );
+  return rows.map(({ ms }) => ms);
 }

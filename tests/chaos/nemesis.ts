@@ -12,6 +12,8 @@ export interface Faults {
   readonly flushesAt: readonly number[];
   /** Shares of the load at which a gateway is killed. */
   readonly gatewayKillsAt: readonly number[];
+  /** Whether workers are hit until the last run has ended, or only until the last one was accepted. */
+  readonly toTheEnd: boolean;
 }
 
 export interface Done {
