@@ -29,6 +29,7 @@ export interface ChaosOptions {
 }
 
 export interface ChaosResult {
+  /** That were accepted. */
   readonly runs: number;
   readonly done: Done;
   readonly history: HistoryFindings;
@@ -60,7 +61,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     const began = Date.now();
     const planned = planRuns(runs, seeded(seed));
     const { inFlight, loadMs } = options;
-    const load = startLoad({ api, runs: planned, keys, threads, postgres, inFlight, leastMs: loadMs });
+    const load = startLoad({ api, runs: planned, keys, threads, postgres, inFlight, leastMs: loadMs, deadline });
     const nemesis = startNemesis(cluster, options.faults, load.accepted, seeded(seed + 2));
     /** Waits until no run is open; answers when that was so, or time was up. */
     const allEnded = async () => {
@@ -76,7 +77,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     }
     const ended = await allEnded();
     return {
-      runs,
+      runs: load.idsByKey.size,
       done: nemesis.done,
       history: await checkHistory(postgres, load.idsByKey),
       tools: await checkTools(postgres, server),

@@ -9,7 +9,7 @@ export interface Load {
   readonly idsByKey: ReadonlyMap<string, ReadonlySet<string>>;
   /** Share of the runs that were accepted, 0 to 1. */
   accepted(): number;
-  /** Resolves when every run was accepted. */
+  /** Resolves when every run was accepted, or time was up. */
   readonly allAccepted: Promise<void>;
 }
 
@@ -51,8 +51,10 @@ export function startLoad(options: {
   postgres: CrashablePostgres;
   inFlight: number;
   leastMs: number;
+  /** Ends the asking, whatever was accepted by then. */
+  deadline: AbortSignal;
 }): Load {
-  const { api, runs, keys, threads, postgres } = options;
+  const { api, runs, keys, threads, postgres, deadline } = options;
   const idsByKey = new Map<string, Set<string>>();
   const began = Date.now();
   let next = 0;
@@ -69,7 +71,8 @@ export function startLoad(options: {
     for (let index = next++; index < runs.length; index = next++) {
       const run = runs[index] as PlannedRun;
       await sleep(Math.max(0, began + (index * options.leastMs) / runs.length - Date.now()));
-      while (index - ended >= options.inFlight) await sleep(LOOK_MS / 2);
+      while (index - ended >= options.inFlight && !deadline.aborted) await sleep(LOOK_MS / 2);
+      if (deadline.aborted) return;
       await create(run);
       if (index % ASK_AGAIN === 0) await create(run);
     }
@@ -82,7 +85,12 @@ export function startLoad(options: {
       await sleep(LOOK_MS);
     }
   };
-  const lanes = Promise.all(Array.from({ length: Math.min(LANES, runs.length) }, lane));
+  const untilDeadline = async () => {
+    await lane().catch((error: unknown) => {
+      if (!deadline.aborted) throw error;
+    });
+  };
+  const lanes = Promise.all(Array.from({ length: Math.min(LANES, runs.length) }, untilDeadline));
   const allAccepted = Promise.all([watch(), lanes.finally(() => (asking = false))]).then(() => {});
   // It is awaited later; until then a rejection must not count as unhandled.
   allAccepted.catch(() => {});

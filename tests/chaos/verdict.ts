@@ -1,6 +1,6 @@
 import type { ChaosResult } from "./chaos.ts";
 
-/** Every promise as one number or list that is zero or empty when it was kept. */
+/** Every promise as a number or a list that is zero or empty when it was kept. */
 export function broken({ history, tools, ledger, ownDeaths }: ChaosResult) {
   return {
     lost: history.lost,
