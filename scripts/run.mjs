@@ -13,6 +13,7 @@ const ENTRIES = {
   start: "services/standalone/src/main.ts",
   cli: "packages/cli/src/main.ts",
   bench: "bench/main.ts",
+  chaos: "tests/chaos/main.ts",
 };
 
 try {

@@ -9,13 +9,12 @@ const httpTool = (name: string, method: string, path: string, effect: string) =>
       request: { method: ${method}, url: "http://${TOOL_HOST}/${path}" }
       effect: ${effect}`;
 
-/** An agent for each class of effects, one that only calculates, and one that only talks. */
+/** An agent for each class of effects, and one that only calculates. */
 export const AGENTS = {
   reader: { tool: "read_record", tools: httpTool("read_record", "GET", "read", "safe") },
   payer: { tool: "record_payment", tools: httpTool("record_payment", "POST", "pay", "idempotent") },
   sender: { tool: "send_letter", tools: httpTool("send_letter", "POST", "send", "at_most_once") },
   counter: { tool: "calculator", tools: "\n    - { name: calculator, type: builtin }" },
-  talker: { tool: null, tools: " []" },
 } as const;
 export type AgentName = keyof typeof AGENTS;
 

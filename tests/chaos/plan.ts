@@ -22,16 +22,15 @@ export const threadsOf = (count: number): number => Math.max(1, Math.round((coun
 export const tenantOfThread = (thread: number): number => thread % TENANTS;
 
 /**
- * Runs of 1 to 6 steps: 30 in a hundred call a tool outside (a third each safe, idempotent, at most once), 50 calculate,
- * 20 only answer. One in ten talks in a thread.
+ * Runs of 3 to 6 steps: 30 in a hundred call a tool outside (a third each safe, idempotent, at most once), the others
+ * calculate. One in ten talks in a thread.
  */
 export function planRuns(count: number, random: Random): PlannedRun[] {
   const threads = threadsOf(count);
   let inThreads = 0;
   return Array.from({ length: count }, (_, index) => {
     const dice = random.next();
-    const agent: AgentName =
-      dice < 0.1 ? "reader" : dice < 0.2 ? "payer" : dice < 0.3 ? "sender" : dice < 0.8 ? "counter" : "talker";
+    const agent: AgentName = dice < 0.1 ? "reader" : dice < 0.2 ? "payer" : dice < 0.3 ? "sender" : "counter";
     const thread = random.next() < THREAD_SHARE ? inThreads++ % threads : null;
     return {
       key: `chaos-${index}`,
@@ -43,10 +42,9 @@ export function planRuns(count: number, random: Random): PlannedRun[] {
   });
 }
 
-/** One call, two after one another, or two or three at once: 3, 5, 4 or 5 steps with those of the model. */
+/** One call, two after one another, or two to four at once: 3 to 6 steps with those of the model. */
 function inputOf(agent: AgentName, index: number, random: Random): string {
   const { tool } = AGENTS[agent];
-  if (tool === null) return `Say hello to number ${index}.`;
   const call = (number: number) =>
     agent === "counter"
       ? `${tool} {"expression": "${index} + ${number}"}`
