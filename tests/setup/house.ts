@@ -42,6 +42,8 @@ export interface House {
   readonly workerConfig: WorkerConfig;
   readonly simulator: Simulator;
   readonly secret: string;
+  /** Starts a gateway more on the same database and queue, with a bus of its own; answers its URL. */
+  anotherGateway(): Promise<string>;
   /** Calls the API; every reply is checked against the OpenAPI document. */
   api(method: string, path: string, options?: CallOptions): Promise<Reply>;
   register(): Promise<Person>;
@@ -63,6 +65,7 @@ export async function openHouse(
     egressAllow?: Readonly<Record<string, string>>;
     rateLimit?: { perMinute: number; burst: number };
     apiKeys?: string[];
+    streams?: NonNullable<GatewayConfig["streams"]>;
   } = {},
 ): Promise<House> {
   const database = await createTestDatabase();
@@ -71,24 +74,23 @@ export async function openHouse(
   const queue = backendFor(backend, database);
   const secret = randomBytes(32).toString("hex");
   const egressAllow = { "weather.maru.internal": demo.url, ...options.egressAllow };
-  const gateway = await createGateway({
-    config: {
-      host: "127.0.0.1",
-      port: 0,
-      databaseUrl: database.runtimeUrl,
-      queue,
-      secret,
-      previousSecret: null,
-      serving: options.serving ?? servingOf([]),
-      rateLimit: options.rateLimit ?? { perMinute: 600_000, burst: 100_000 },
-      trustedProxies: [],
-      egressAllow,
-      logLevel: "silent",
-      node: "test",
-    },
-    logger: quiet,
-    metrics: new Registry(),
-  });
+  const gatewayConfig: GatewayConfig = {
+    host: "127.0.0.1",
+    port: 0,
+    databaseUrl: database.runtimeUrl,
+    queue,
+    secret,
+    previousSecret: null,
+    serving: options.serving ?? servingOf([]),
+    rateLimit: options.rateLimit ?? { perMinute: 600_000, burst: 100_000 },
+    trustedProxies: [],
+    egressAllow,
+    logLevel: "silent",
+    node: "test",
+    ...(options.streams === undefined ? {} : { streams: options.streams }),
+  };
+  const gateway = await createGateway({ config: gatewayConfig, logger: quiet, metrics: new Registry() });
+  const others: Gateway[] = [];
   const url = await gateway.listen();
   const workerConfig: WorkerConfig = {
     ...WORKER_DEFAULTS,
@@ -151,6 +153,11 @@ export async function openHouse(
     workerConfig,
     simulator,
     secret,
+    async anotherGateway() {
+      const other = await createGateway({ config: gatewayConfig, logger: quiet, metrics: new Registry() });
+      others.push(other);
+      return other.listen();
+    },
     api,
     async register() {
       const email = `person${people++}-${randomBytes(4).toString("hex")}@example.com`;
@@ -193,6 +200,7 @@ export async function openHouse(
     },
     async close() {
       await worker?.stop(2_000);
+      for (const other of others) await other.close();
       await gateway.close();
       await simulator.close();
       await database.drop();

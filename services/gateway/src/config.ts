@@ -21,9 +21,18 @@ export interface GatewayConfig {
   readonly trustedProxies: readonly string[];
   /** Hosts that HTTP tools may reach although they are private: name → origin. */
   readonly egressAllow: Readonly<Record<string, string>>;
+  /** Event streams: how often a quiet one says that it is still there, and after how long a reader that takes nothing is cut. */
+  readonly streams?: StreamTimes;
   readonly logLevel: string;
   readonly node: string;
 }
+
+export interface StreamTimes {
+  readonly heartbeatMs: number;
+  readonly stallMs: number;
+}
+/** Proxies cut a silent connection after a minute, often sooner. */
+export const STREAM_TIMES: StreamTimes = { heartbeatMs: 15_000, stallMs: 30_000 };
 
 /** @throws Error naming the variable that is missing or wrong */
 export function gatewayConfig(env: NodeJS.ProcessEnv): GatewayConfig {
@@ -45,6 +54,10 @@ export function gatewayConfig(env: NodeJS.ProcessEnv): GatewayConfig {
     },
     trustedProxies: (env.TRUSTED_PROXIES ?? "").split(",").filter(Boolean),
     egressAllow: parseEgressAllow(env.EGRESS_ALLOW ?? ""),
+    streams: {
+      heartbeatMs: integer(env, "STREAM_HEARTBEAT_MS", STREAM_TIMES.heartbeatMs),
+      stallMs: integer(env, "STREAM_STALL_MS", STREAM_TIMES.stallMs),
+    },
     logLevel: env.LOG_LEVEL ?? "info",
     node: env.HOSTNAME ? `${env.HOSTNAME}-${process.pid}` : randomUUID(),
   };

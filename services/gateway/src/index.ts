@@ -12,7 +12,7 @@ import type { Registry } from "prom-client";
 import { createAuthenticator } from "./auth/authenticate.ts";
 import { signingKey } from "./auth/keys.ts";
 import { accessTokens } from "./auth/tokens.ts";
-import type { GatewayConfig } from "./config.ts";
+import { type GatewayConfig, STREAM_TIMES } from "./config.ts";
 import { installDocs } from "./docs.ts";
 import { bindRoutes, type Handlers, installBodyParsers } from "./http/bind.ts";
 import { createIdempotentReplies } from "./http/idempotency.ts";
@@ -114,7 +114,17 @@ export async function createGateway(deps: {
       now,
     }),
     ...deploymentRoutes({ store, pages, serving, allowedHosts, egress }),
-    ...runRoutes({ store, wakeUps, bus, heads, pages, serving, egress, closing: closing.signal }),
+    ...runRoutes({
+      store,
+      wakeUps,
+      bus,
+      heads,
+      pages,
+      serving,
+      egress,
+      times: config.streams ?? STREAM_TIMES,
+      closing: closing.signal,
+    }),
     ...threadRoutes({ store, pages }),
     ...modelRoutes({ models: store.models, serving, sealer: sealerFor(ENDPOINT_KEYS), allowedHosts, now }),
     ...quotaRoutes({ store, pages, now }),

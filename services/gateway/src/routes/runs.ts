@@ -6,6 +6,7 @@ import type { Answers, Store } from "@maru/store";
 import { type Egress, prepareTools } from "@maru/tools";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Caller } from "../auth/authenticate.ts";
+import type { StreamTimes } from "../config.ts";
 import { type Handlers, STREAMED, type Streamed } from "../http/bind.ts";
 import type { Pages } from "../http/pages.ts";
 import { readShelf, type Serving } from "../models/shelf.ts";
@@ -23,6 +24,7 @@ export interface RunDeps {
   readonly pages: Pages;
   readonly serving: Serving;
   readonly egress: Egress;
+  readonly times: StreamTimes;
   /** Aborts when the gateway stops: streams end, to be resumed elsewhere by their last id. */
   readonly closing: AbortSignal;
 }
@@ -42,7 +44,7 @@ export function runRoutes(deps: RunDeps) {
     watch: ReturnType<typeof watchRun>["watch"],
     createdAt: string | null,
   ): Promise<Streamed> => {
-    await sendEvents(reply, closing, async function* (signal) {
+    await sendEvents(reply, deps.times, closing, async function* (signal) {
       for await (const item of watch(signal, createdAt)) {
         if (item.kind === "live") yield { id: null, event: item.event.type, data: item.event };
         else {

@@ -1,15 +1,13 @@
 import type { FastifyReply } from "fastify";
-
-const HEARTBEAT_MS = 15_000;
-/** A reader that takes nothing for this long is cut; it can come back with the last id it saw. */
-const STALL_MS = 30_000;
+import type { StreamTimes } from "../config.ts";
 
 /**
  * Writes server-sent events (WHATWG HTML §9.2) to the reply until the source ends or the reader goes. Never buffers
- * without bound: a full socket is waited for, and given up after half a minute.
+ * without bound: a full socket is waited for, and given up after `stallMs`; the reader can come back with its last id.
  */
 export async function sendEvents(
   reply: FastifyReply,
+  times: StreamTimes,
   closing: AbortSignal,
   source: (signal: AbortSignal) => AsyncIterable<{ id: number | null; event: string; data: unknown }>,
 ): Promise<void> {
@@ -28,12 +26,12 @@ export async function sendEvents(
   raw.flushHeaders();
   const heartbeat = setInterval(() => {
     if (raw.writableLength === 0) raw.write(": still here\n\n");
-  }, HEARTBEAT_MS);
+  }, times.heartbeatMs);
   try {
     for await (const { id, event, data } of source(gone)) {
       if (gone.aborted) break;
       const text = `${id === null ? "" : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
-      if (!raw.write(text) && !(await drained(raw, gone))) break;
+      if (!raw.write(text) && !(await drained(raw, times.stallMs, gone))) break;
     }
   } catch (error) {
     reply.log.error({ err: error }, "event stream failed");
@@ -44,7 +42,7 @@ export async function sendEvents(
 }
 
 /** False when the reader went or took nothing for too long. `write()` answering false means buffered, not gone. */
-function drained(raw: FastifyReply["raw"], signal: AbortSignal): Promise<boolean> {
+function drained(raw: FastifyReply["raw"], stallMs: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     const done = (ok: boolean) => {
       clearTimeout(timer);
@@ -55,7 +53,7 @@ function drained(raw: FastifyReply["raw"], signal: AbortSignal): Promise<boolean
     };
     const onDrain = () => done(true);
     const onAbort = () => done(false);
-    const timer = setTimeout(() => done(false), STALL_MS);
+    const timer = setTimeout(() => done(false), stallMs);
     raw.once("drain", onDrain);
     signal.addEventListener("abort", onAbort);
   });
