@@ -4,6 +4,7 @@ import { journalBench, recoveryBench } from "./durability.ts";
 import { inFlightBench } from "./in-flight.ts";
 import { pathBench } from "./path.ts";
 import { openBench } from "./setup.ts";
+import { streamsBench } from "./streams.ts";
 import { assemblerBench, firstTokenBench } from "./wire.ts";
 
 const which = process.argv.slice(2);
@@ -31,6 +32,14 @@ if (wanted("in-flight")) {
   const bench = await openBench({ concurrency: 1_000 });
   try {
     await inFlightBench(bench);
+  } finally {
+    await bench.close();
+  }
+}
+if (wanted("streams")) {
+  const bench = await openBench();
+  try {
+    await streamsBench(bench);
   } finally {
     await bench.close();
   }

@@ -51,6 +51,14 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       if (event.type === "delta" && event.kind === "text") out(event.text);
       if (event.type === "step.started" && event.call !== undefined)
         process.stderr.write(`→ ${event.call.name} ${event.call.arguments}\n`);
+      if (event.type === "run.waiting") {
+        const { tool_results: results, approvals, expires_at: until } = event.required_action;
+        for (const call of results)
+          process.stderr.write(`waiting for the result of ${call.name} ${call.arguments} (${call.call_id})\n`);
+        for (const call of approvals)
+          process.stderr.write(`waiting for approval of ${call.name} ${call.arguments} (${call.call_id})\n`);
+        process.stderr.write(`until ${until}; answer with POST /v1/runs/${event.run_id}/tool-results or /approvals\n`);
+      }
       if ("run" in event) {
         out("\n");
         process.stderr.write(

@@ -72,6 +72,7 @@ export async function startAll(config: StandaloneConfig, state: LocalState, logg
         previousSecret: null,
         concurrency: config.concurrency,
         drainMs: config.drainMs,
+        retentionDays: config.retentionDays,
         egressAllow,
         opsPort: 0,
         logLevel: config.logLevel,

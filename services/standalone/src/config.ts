@@ -16,6 +16,7 @@ export interface StandaloneConfig {
   readonly simulator: { readonly firstByteMs: number; readonly tokensPerSecond: number };
   readonly concurrency: number;
   readonly drainMs: number;
+  readonly retentionDays: number;
   readonly logLevel: string;
   /** Do the main job once and exit. */
   readonly once: boolean;
@@ -42,6 +43,7 @@ export function standaloneConfig(env: NodeJS.ProcessEnv, args: readonly string[]
     },
     concurrency: integer(env, "WORKER_CONCURRENCY", 200),
     drainMs: integer(env, "WORKER_DRAIN_MS", 10_000),
+    retentionDays: integer(env, "RUN_RETENTION_DAYS", 30),
     logLevel: env.LOG_LEVEL ?? "info",
     once: args.includes("--once"),
     root,
