@@ -541,4 +541,4 @@ test("whatever callers, workers and the clock do, the run is in the state it sho
     }),
     { numRuns: HISTORIES, endOnFailure: false },
   );
-}, 300_000);
+}, 900_000);

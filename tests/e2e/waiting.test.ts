@@ -412,6 +412,46 @@ describeEachBackend("a run that waits for somebody", (backend) => {
     expect(events.some(({ type }: { type: string }) => type === "run.waiting")).toBe(false);
   });
 
+  test("a call whose outcome is unknown is told to the model by default, or fails the run where the manifest says so", async () => {
+    const tools = (more: string) => `    - name: pay
+      type: http
+      description: Pays
+      request: { method: POST, url: "http://shop.maru.internal/pay" }
+      timeout: 200ms${more}
+`;
+    await house.deploy(person, manifest("told", { tools: tools("") }));
+    await house.deploy(person, manifest("fails", { tools: tools("\n      on_unknown: fail") }));
+    hold = () => new Promise((done) => setTimeout(done, 500));
+    const told = await start("#sim tool pay {}", "told");
+    expect(told.status).toBe("completed");
+    expect((await steps(told.id))[1]).toMatchObject({
+      state: "unknown",
+      error_code: "outcome_unknown",
+      output: expect.stringContaining("may have taken effect"),
+    });
+    const failed = await start("#sim tool pay {}", "fails");
+    expect(failed).toMatchObject({ status: "failed", error: { code: "outcome_unknown" } });
+    expect((await steps(failed.id))[1].state).toBe("unknown");
+    expect(calls.length).toBe(2);
+    expect((await tokens()).reserved).toBe(0);
+  });
+
+  test("cancelling aborts the calls that are under way, and says of each what is known", async () => {
+    hold = () => new Promise((done) => setTimeout(done, 20_000));
+    const { body } = await house.api("POST", "/v1/runs", {
+      key: person.key,
+      body: { deployment: "shop", input: '#sim parallel refund {"order":"1","won":5} calculator {"expression":"1+1"}' },
+    });
+    await until("the refund is under way", () => calls.length === 1);
+    await house.api("POST", `/v1/runs/${body.id}/cancel`, { key: person.key });
+    expect((await ended(body.id)).status).toBe("cancelled");
+    expect(
+      (await steps(body.id)).map(({ name, state }: { name: string; state: string }) => `${name} ${state}`),
+    ).toEqual(["k-exaone done", "refund unknown", "calculator done"]);
+    expect((await get(body.id)).usage).toMatchObject({ model_calls: 1 });
+    expect((await tokens()).reserved).toBe(0);
+  });
+
   test("a call whose outcome is unknown is asked about, and made again only when a person says so", async () => {
     hold = () => new Promise((done) => setTimeout(done, 600));
     const run = await start("#sim tool delete_all {}");

@@ -70,10 +70,9 @@ export function watchRun(
           last = event.seq;
           yield event;
         }
-        if (page.events.length < PAGE) {
-          over = page.ended && last >= page.lastSeq;
-          return;
-        }
+        if (last < page.lastSeq) continue;
+        over = page.ended;
+        return;
       }
     }
     const join = () => {
