@@ -1,4 +1,4 @@
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { seeded } from "../chaos/random.ts";
@@ -224,6 +224,8 @@ describeEachBackend("a run's events", (backend) => {
       await house.database.query<{ n: number }>("SELECT next_event - 1 AS n FROM runs ORDER BY id DESC LIMIT 1")
     )[0]?.n as number;
     const { hostname, port } = new URL(house.url);
+    const theirs = new Map<number | undefined, Socket>();
+    house.gateway.app.server.on("connection", (end: Socket) => theirs.set(end.remotePort, end));
     const socket = connect(Number(port), hostname);
     let received = "";
     let closed = false;
@@ -234,8 +236,9 @@ describeEachBackend("a run's events", (backend) => {
     socket.write(
       `GET /v1/runs/${id}/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${person.key}\r\nAccept: text/event-stream\r\n\r\n`,
     );
-    // Nobody takes anything out of the socket until the gateway has long given up.
-    await new Promise((done) => setTimeout(done, 2_000));
+    // Nobody takes anything out of the socket until the gateway has given up.
+    const { localPort } = await new Promise<Socket>((done) => socket.once("connect", () => done(socket)));
+    await until("the gateway cuts the connection", () => theirs.get(localPort)?.destroyed === true);
     socket.setEncoding("latin1");
     socket.on("data", (chunk) => {
       received += chunk;

@@ -51,7 +51,7 @@ BEGIN
 END $$;
 
 -- Durable events after a sequence number, in order, and whether more can come. At most `p_limit`, and no more once there is a
--- MiB of them (as stored): a page is held in memory for each reader.
+-- MiB of them: a page is held in memory for each reader.
 CREATE OR REPLACE FUNCTION run_events_after(p_workspace uuid, p_run uuid, p_after int, p_limit int) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
   PERFORM enter_workspace(p_workspace);
@@ -59,8 +59,9 @@ BEGIN
     SELECT jsonb_build_object('ended', r.finished_at IS NOT NULL, 'payload_expired', r.payload_expired_at IS NOT NULL,
       'last_seq', r.next_event - 1, 'events', COALESCE((
       SELECT jsonb_agg(jsonb_build_object('seq', ev.seq, 'type', ev.type, 'data', ev.data, 'at', ev.at) ORDER BY ev.seq)
-        FROM (SELECT *, sum(pg_column_size(data)) OVER (ORDER BY seq) - pg_column_size(data) AS bytes_before FROM run_events
-               WHERE workspace_id = p_workspace AND run_id = p_run AND seq > p_after ORDER BY seq LIMIT p_limit) ev
+        FROM (SELECT s.*, sum(s.bytes) OVER (ORDER BY s.seq) - s.bytes AS bytes_before
+                FROM (SELECT *, CASE WHEN pg_column_compression(data) IS NULL THEN pg_column_size(data) ELSE octet_length(data::text) END AS bytes
+                        FROM run_events WHERE workspace_id = p_workspace AND run_id = p_run AND seq > p_after ORDER BY seq LIMIT p_limit) s) ev
        WHERE ev.bytes_before < 1048576), '[]'))
       FROM runs r WHERE r.workspace_id = p_workspace AND r.id = p_run);
 END $$;
