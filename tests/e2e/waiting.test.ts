@@ -312,6 +312,34 @@ describeEachBackend("a run that waits for somebody", (backend) => {
     expect((await steps(run.id))[1].output).toBe("Busan");
   });
 
+  test("every question has an id of its own, and an answer sent twice answers no other", async () => {
+    const run = await start('#sim parallel ask_user {"question":"a"} ask_user {"question":"b"}');
+    const ids = run.required_action.tool_results.map((asked: { call_id: string }) => asked.call_id);
+    expect(ids).toEqual(["call_2", "call_3"]);
+    await post(run.id, "tool-results", { tool_results: [{ call_id: "call_2", output: "A" }] });
+    // The same request once more, as after a lost reply, answers nothing else.
+    await post(run.id, "tool-results", { tool_results: [{ call_id: "call_2", output: "A" }] });
+    expect((await get(run.id)).required_action.tool_results.map((asked: { call_id: string }) => asked.call_id)).toEqual(
+      ["call_3"],
+    );
+    await house.api("POST", `/v1/runs/${run.id}/cancel`, { key: person.key });
+  });
+
+  test("arguments nested without end are refused in words", async () => {
+    const run = await start('#sim tool refund {"order":"7","won":5000}');
+    const deep = `${'{"a":'.repeat(50_000)}1${"}".repeat(50_000)}`;
+    const reply = await house.api("POST", `/v1/runs/${run.id}/approvals`, {
+      key: person.key,
+      raw: {
+        type: "application/json",
+        text: `{"approvals":[{"call_id":"call_3","decision":"approve","arguments":${deep}}]}`,
+      },
+      headers: { "idempotency-key": "deep" },
+    });
+    expect([reply.status, reply.body.code]).toEqual([400, "body_too_deep"]);
+    await house.api("POST", `/v1/runs/${run.id}/cancel`, { key: person.key });
+  });
+
   test("deciding needs its own scope", async () => {
     const run = await start('#sim tool refund {"order":"7","won":5000}');
     const { body: made } = await house.api("POST", "/v1/api-keys", {

@@ -39,6 +39,12 @@ export function idOf(kind: IdKind, uuid: string): string {
   return fromUUID(uuid, ID_PREFIXES[kind]);
 }
 
+/**
+ * The id of what a run asks its caller or a person at a step. Its own, since the model's ids of calls are unique neither within
+ * a run nor, with some hosts, there at all, and an answer that is sent twice must never answer another question.
+ */
+export const questionId = (seq: number): string => `call_${seq}`;
+
 /** A UUIDv7's first base32 character is 0 to 7: 128 bits in 26 × 5 bits leave 2 bits of headroom. */
 export function idPattern(kind: IdKind): string {
   return `^${ID_PREFIXES[kind]}_[0-7][0-9abcdefghjkmnpqrstvwxyz]{25}$`;

@@ -180,7 +180,7 @@ export const Usage = Type.Object(
 export type Usage = Static<typeof Usage>;
 
 const Asked = {
-  call_id: Type.String({ description: "The model's id of the call: answers name it" }),
+  call_id: Type.String({ description: "The question's id, unique in the run: answers name it" }),
   step: Type.Integer({ minimum: 1, description: "The call's step in the journal" }),
   name: Type.String({ description: "The tool" }),
   arguments: Type.String({ description: "JSON, as the model wrote it" }),

@@ -19,6 +19,7 @@ export const PROBLEMS = {
   method_not_allowed: [405, "This resource does not answer that method"],
   not_acceptable: [406, "The resource has no representation of the accepted types"],
   request_timeout: [408, "The request was not completed in time"],
+  body_too_deep: [400, "The body is nested too deeply"],
   body_too_large: [413, "The body is too large"],
   result_too_large: [413, "The tool result is larger than the agent allows"],
   unsupported_media_type: [415, "The content type is not one this call reads"],

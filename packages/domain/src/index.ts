@@ -1,6 +1,7 @@
 export { hashApiSecret, type NewKey, newApiKey, parseApiKey, sameBytes } from "./api-key.ts";
 export { canonicalJson, diffSpecs, escapePointer, manifestDigest } from "./canonical.ts";
 export { decodeCursor, encodeCursor } from "./cursor.ts";
+export { deeperThan } from "./depth.ts";
 export { trimHistory } from "./history.ts";
 export { type NormaliseDeps, normaliseManifest } from "./manifest/normalise.ts";
 export { type ParsedManifest, type Place, parseManifestDocument } from "./manifest/parse.ts";

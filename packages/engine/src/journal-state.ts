@@ -1,4 +1,4 @@
-import type { ModelAnswer, ToolCall } from "@maru/contract";
+import { type ModelAnswer, questionId, type ToolCall } from "@maru/contract";
 import { storableText } from "@maru/domain";
 import type { Claim, ModelOutput, StepDone, StepIntent, StoredStep } from "@maru/store";
 import type { End } from "./end.ts";
@@ -130,7 +130,9 @@ export const started = ({ seq, kind, name, input }: Pick<StoredStep, "seq" | "ki
     step: seq,
     kind,
     name,
-    ...(input === null ? {} : { call: { id: input.id, name: input.name, arguments: input.arguments } }),
+    ...(input === null
+      ? {}
+      : { call: { id: kind === "tool" ? input.id : questionId(seq), name: input.name, arguments: input.arguments } }),
   },
 });
 /** The event carries the journal row; the gateway renders it, so both read the same. */

@@ -1,4 +1,4 @@
-import type { Step, TokenUsage, ToolCall } from "@maru/contract";
+import { questionId, type Step, type TokenUsage, type ToolCall } from "@maru/contract";
 import { instant, instantOrNull } from "./database.ts";
 
 /** What a finished model step leaves in the journal. */
@@ -121,7 +121,12 @@ export function stepObject(step: StoredStep & { readonly inputDigest?: Uint8Arra
           output_tokens: step.output.usage.outputTokens,
         }
       : {}),
-    ...(step.kind === "model" ? {} : { call_id: step.input.id, arguments: step.input.arguments }),
+    ...(step.kind === "model"
+      ? {}
+      : {
+          call_id: step.kind === "tool" ? step.input.id : questionId(step.seq),
+          arguments: step.input.arguments,
+        }),
     ...(step.kind === "approval" ? { call_step: step.input.step, question: step.input.question } : {}),
     ...(step.kind === "approval" && step.output !== null
       ? {

@@ -1,4 +1,5 @@
 import type { ProblemDetail, ToolSpec } from "@maru/contract";
+import { deeperThan } from "@maru/domain";
 import { prepareBuiltin } from "./builtin.ts";
 import { prepareClientTool } from "./client.ts";
 import type { Egress } from "./egress/index.ts";
@@ -74,18 +75,6 @@ export function checkToolSpec(
 
 /** Far more than a schema describes (8 levels), and far less than would overflow the stack of what walks it. */
 const ARGUMENT_DEPTH = 64;
-
-/** Walks with a stack of its own: the values it is to find would overflow the call stack. */
-function deeperThan(value: unknown, most: number): boolean {
-  const open: [unknown, number][] = [[value, 1]];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
-    const [node, depth] = next;
-    if (typeof node !== "object" || node === null) continue;
-    if (depth > most) return true;
-    for (const child of Object.values(node)) open.push([child, depth + 1]);
-  }
-  return false;
-}
 
 /** The arguments a model wrote, which must be a JSON object; nothing at all stands for no arguments. */
 export function parseArguments(

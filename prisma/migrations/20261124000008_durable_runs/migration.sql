@@ -48,9 +48,9 @@ GRANT SELECT (attempts, wait_until, behind) ON runs TO maru_definer;
 CREATE FUNCTION required_action(p_workspace uuid, p_run uuid, p_until timestamptz) RETURNS jsonb LANGUAGE sql STABLE AS $$
   SELECT jsonb_build_object(
     'expires_at', p_until,
-    'tool_results', COALESCE(jsonb_agg(jsonb_build_object('call_id', s.input->>'id', 'step', s.seq, 'name', s.name,
+    'tool_results', COALESCE(jsonb_agg(jsonb_build_object('call_id', 'call_' || s.seq, 'step', s.seq, 'name', s.name,
         'arguments', s.input->>'arguments') ORDER BY s.seq) FILTER (WHERE s.kind = 'input'), '[]'),
-    'approvals', COALESCE(jsonb_agg(jsonb_build_object('call_id', s.input->>'id', 'step', (s.input->>'step')::int, 'name', s.name,
+    'approvals', COALESCE(jsonb_agg(jsonb_build_object('call_id', 'call_' || s.seq, 'step', (s.input->>'step')::int, 'name', s.name,
         'arguments', s.input->>'arguments', 'question', s.input->>'question') ORDER BY s.seq) FILTER (WHERE s.kind = 'approval'), '[]'))
     FROM run_steps s
    WHERE s.workspace_id = p_workspace AND s.run_id = p_run AND s.state = 'waiting' AND s.kind IN ('input', 'approval')
@@ -531,6 +531,7 @@ DECLARE
   s run_steps;
   t run_steps;
   v_kind text;
+  v_seq int;
   v_output jsonb;
   v_new int := 0;
   v_results int := 0;
@@ -546,10 +547,11 @@ BEGIN
     SELECT 'input', value FROM jsonb_array_elements(COALESCE(p->'results', '[]'))
     UNION ALL SELECT 'approval', value FROM jsonb_array_elements(COALESCE(p->'approvals', '[]'))
   LOOP
-    SELECT * INTO s FROM run_steps WHERE workspace_id = v_ws AND run_id = v_run AND kind = v_kind AND input->>'id' = a->>'call_id'
-     ORDER BY (state = 'waiting') DESC, seq DESC LIMIT 1;
+    -- A question's id is its step's number: see required_action.
+    v_seq := substring(a->>'call_id' FROM '^call_([1-9][0-9]{0,5})$')::int;
+    SELECT * INTO s FROM run_steps WHERE workspace_id = v_ws AND run_id = v_run AND seq = v_seq AND kind = v_kind;
     IF NOT FOUND THEN
-      IF EXISTS (SELECT 1 FROM run_steps WHERE workspace_id = v_ws AND run_id = v_run AND input->>'id' = a->>'call_id') THEN
+      IF EXISTS (SELECT 1 FROM run_steps WHERE workspace_id = v_ws AND run_id = v_run AND (seq = v_seq OR input->>'id' = a->>'call_id')) THEN
         RAISE EXCEPTION 'not answered this way' USING ERRCODE = 'MA002', DETAIL = jsonb_build_object('call_id', a->>'call_id')::text;
       END IF;
       RAISE EXCEPTION 'no such call' USING ERRCODE = 'MA001', DETAIL = jsonb_build_object('call_id', a->>'call_id')::text;
@@ -605,7 +607,7 @@ BEGIN
   PERFORM enter_workspace(p_workspace);
   RETURN (
     SELECT jsonb_build_object('spec', v.spec || COALESCE(r.overrides, '{}'), 'waiting', COALESCE((
-        SELECT jsonb_agg(jsonb_build_object('id', s.input->>'id', 'name', s.name, 'arguments', s.input->>'arguments'))
+        SELECT jsonb_agg(jsonb_build_object('id', 'call_' || s.seq, 'name', s.name, 'arguments', s.input->>'arguments'))
           FROM run_steps s WHERE s.workspace_id = p_workspace AND s.run_id = p_run AND s.kind IN ('input', 'approval')), '[]'))
       FROM runs r JOIN revisions v ON v.workspace_id = r.workspace_id AND v.agent_id = r.agent_id AND v.number = r.revision
      WHERE r.workspace_id = p_workspace AND r.id = p_run);

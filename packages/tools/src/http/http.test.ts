@@ -173,9 +173,9 @@ describe("a request from its template", () => {
     expect(headers).not.toHaveProperty("x-gone");
   });
 
-  test("a safe call has no idempotency key and no body", async () => {
+  test("a safe call has an idempotency key like every other, and no body", async () => {
     const { headers, body } = await sent({}, {});
-    expect(headers).not.toHaveProperty("idempotency-key");
+    expect(headers["idempotency-key"]).toBe("run_1-4");
     expect(body).toBe("");
   });
 

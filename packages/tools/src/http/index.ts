@@ -43,7 +43,7 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedToo
       accept: "application/json, text/*;q=0.9, */*;q=0.1",
       "accept-encoding": "identity",
       "x-run-epoch": String(context.epoch),
-      ...(spec.effect === "safe" ? {} : { "idempotency-key": context.idempotencyKey }),
+      "idempotency-key": context.idempotencyKey,
     };
     for (const { name, value } of headers) {
       const text = fillTemplate(value, args, (item) => item);

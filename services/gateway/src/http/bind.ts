@@ -10,7 +10,7 @@ import {
   type Routes,
   routes,
 } from "@maru/contract";
-import { canonicalJson } from "@maru/domain";
+import { canonicalJson, deeperThan } from "@maru/domain";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Authenticator, Caller } from "../auth/authenticate.ts";
 import type { IdempotentReplies } from "./idempotency.ts";
@@ -145,6 +145,9 @@ const hashRequest = (operationId: string, request: FastifyRequest): Buffer =>
     .update(typeof request.body === "string" ? request.body : canonicalJson(request.body ?? null))
     .digest();
 
+/** Far more than any body has, and far less than would overflow the stack of what walks it. */
+const BODY_DEPTH = 64;
+
 /** Fastify's parser says of a forbidden key only that the body is no JSON. */
 function isJson(text: string): boolean {
   try {
@@ -177,6 +180,8 @@ export function installBodyParsers(app: FastifyInstance): void {
           isJson(text) ? new Problem("forbidden_key", "The keys __proto__ and constructor are never allowed.") : error,
         );
       try {
+        if (deeperThan(value, BODY_DEPTH))
+          throw new Problem("body_too_deep", `JSON here may be nested ${BODY_DEPTH} levels deep.`);
         refuseUnstorable(text, value);
         done(null, value);
       } catch (problem) {
