@@ -2,6 +2,7 @@ import { type Claim, type JournalWrite, openStore, type Store } from "@maru/stor
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type House, manifest, openHouse, type Person } from "../setup/house.ts";
+import { brokenInvariants } from "../setup/invariants.ts";
 
 // The run's state machine against a model of it: random commands of callers, workers and the clock, in any order. After each,
 // the database must say what the model says, and hold what is promised of events, journal, threads and ledger.
@@ -99,39 +100,7 @@ async function check(model: Model, real: Real): Promise<void> {
     const row = byId.get(run.id);
     expect([run.id, row?.status, row?.behind, row?.epoch]).toEqual([run.id, run.status, run.behind, run.epoch]);
   }
-  const broken = await real.house.database.query<{ what: string }>(`
-    SELECT 'events of ' || r.id || ' have gaps' AS what FROM runs r
-     WHERE (SELECT count(*) FROM run_events e WHERE e.run_id = r.id) <> r.next_event - 1
-        OR (SELECT max(seq) FROM run_events e WHERE e.run_id = r.id) <> r.next_event - 1
-    UNION ALL
-    SELECT 'end of ' || r.id || ' is not its last event, once' FROM runs r
-     WHERE (SELECT array_agg(seq) FROM run_events e WHERE e.run_id = r.id AND e.type IN ('run.completed', 'run.cancelled', 'run.expired', 'run.failed'))
-           IS DISTINCT FROM (CASE WHEN r.finished_at IS NOT NULL THEN ARRAY[r.next_event - 1] END)
-    UNION ALL
-    SELECT 'open steps in ' || r.id FROM runs r
-     WHERE r.finished_at IS NOT NULL AND EXISTS (SELECT 1 FROM run_steps s WHERE s.run_id = r.id AND s.finished_at IS NULL)
-    UNION ALL
-    SELECT 'nothing is asked in ' || r.id FROM runs r
-     WHERE r.status = 'waiting' AND NOT EXISTS (SELECT 1 FROM run_steps s WHERE s.run_id = r.id AND s.state = 'waiting' AND s.kind IN ('input', 'approval'))
-    UNION ALL
-    SELECT 'two are active in a thread' FROM runs r WHERE r.thread_id IS NOT NULL AND r.finished_at IS NULL AND NOT r.behind
-     GROUP BY r.thread_id HAVING count(*) > 1
-    UNION ALL
-    SELECT 'nobody has the turn in a thread' FROM runs r WHERE r.thread_id IS NOT NULL AND r.finished_at IS NULL
-     GROUP BY r.thread_id HAVING bool_and(r.behind)
-    UNION ALL
-    SELECT 'the ledger is off' FROM quota_windows w
-     WHERE w.used <> COALESCE((SELECT sum(used_delta) FROM quota_entries e WHERE e.window_id = w.id), 0)
-        OR w.reserved <> COALESCE((SELECT sum(reserved_delta) FROM quota_entries e WHERE e.window_id = w.id), 0)
-        OR w.reserved <> COALESCE((SELECT sum(amount) FROM quota_reservations q WHERE q.window_id = w.id), 0)
-    UNION ALL
-    SELECT 'a run that ended holds quota' FROM quota_reservations q JOIN runs r ON r.id = q.run_id WHERE r.finished_at IS NOT NULL
-    UNION ALL
-    SELECT 'a run that waits holds tokens' FROM quota_reservations q JOIN runs r ON r.id = q.run_id WHERE r.status = 'waiting' AND q.unit = 'tokens' AND q.amount > 0
-    UNION ALL
-    SELECT 'usage of ' || r.id FROM runs r
-     WHERE r.input_tokens + r.output_tokens <> COALESCE((SELECT sum(input_tokens + output_tokens) FROM usage_records u WHERE u.run_id = r.id), 0)`);
-  expect(broken).toEqual([]);
+  expect(await brokenInvariants(real.house.database)).toEqual([]);
   // What is finished never changes: neither a step nor a run.
   const finished = await real.house.database.query<{ key: string; value: string }>(
     `SELECT run_id || '/' || seq AS key, to_jsonb(s)::text AS value FROM run_steps s WHERE finished_at IS NOT NULL
@@ -370,7 +339,7 @@ const work = (n: number, what: "goes on" | "asks" | "needs approval" | "ends") =
         return;
       }
       expect(result).toMatchObject({ ok: true, waiting: true });
-      run.asked.set(call.id, what === "asks" ? "input" : "approval");
+      run.asked.set(`call_${what === "asks" ? seq : seq + 1}`, what === "asks" ? "input" : "approval");
       Object.assign(run, { status: "waiting", waitUntil: model.now + WAIT_MS });
     },
   );
