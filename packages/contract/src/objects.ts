@@ -262,6 +262,10 @@ export const Step = Type.Object(
     }),
     name: Type.String({ description: "The model or the tool" }),
     attempt: Type.Integer({ minimum: 1 }),
+    epoch: Type.Integer({
+      minimum: 0,
+      description: "The claim that finished it, or has it open: grows with each worker",
+    }),
     reused: Type.Boolean({ description: "Taken over from the run this one is a fork of, free of charge" }),
     input_digest: Type.Optional(
       Type.String({ description: "SHA-256 of what the step was given, hex: a replay gives the same" }),

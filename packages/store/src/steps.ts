@@ -99,6 +99,7 @@ export function stepObject(step: StoredStep & { readonly inputDigest?: Uint8Arra
     state: step.state,
     name: step.name,
     attempt: step.attempt,
+    epoch: step.epoch,
     reused: step.reused ?? false,
     ...(step.inputDigest ? { input_digest: Buffer.from(step.inputDigest).toString("hex") } : {}),
     ...(step.kind === "model" && step.output !== null
