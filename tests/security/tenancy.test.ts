@@ -31,6 +31,13 @@ describe("the catalogue", () => {
     expect(rows.length).toBeGreaterThan(15);
   });
 
+  test("no function may be called by just any role of the server", async () => {
+    const rows = await house.database.query<{ name: string }>(`
+      SELECT p.oid::regprocedure::text AS name FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+       WHERE n.nspname = 'public' AND has_function_privilege('public', p.oid, 'EXECUTE')`);
+    expect(rows).toEqual([]);
+  });
+
   test("every foreign key between tenant tables carries the workspace", async () => {
     const rows = await house.database.query<{ name: string; columns: string[]; target: string }>(`
       SELECT k.conrelid::regclass || '.' || k.conname AS name, k.confrelid::regclass::text AS target,

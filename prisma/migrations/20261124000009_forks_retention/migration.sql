@@ -107,3 +107,8 @@ GRANT CREATE ON SCHEMA public TO maru_definer;
 ALTER FUNCTION run_heads(uuid[]) OWNER TO maru_definer;
 ALTER FUNCTION expire_payloads(timestamptz, int) OWNER TO maru_definer;
 REVOKE CREATE ON SCHEMA public FROM maru_definer;
+
+-- Functions may be called by the service only, these new ones too.
+REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO maru_runtime;
+GRANT EXECUTE ON FUNCTION lost_backoff(int) TO maru_definer;
