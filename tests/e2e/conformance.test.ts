@@ -36,6 +36,7 @@ test("every operation of the OpenAPI document answers as the document says", asy
     "/v1/models",
     "/v1/models/k-exaone",
     "/v1/quota",
+    "/v1/quota/audit",
     "/v1/usage",
     "/v1/usage?group_by=day,agent,deployment,model,key&time_zone=Asia/Seoul",
     "/v1/usage/records",
@@ -57,6 +58,9 @@ test("every operation of the OpenAPI document answers as the document says", asy
   await house.api("POST", "/v1/models", { key, body: endpoint });
   await house.api("PATCH", "/v1/models/mine", { key, body: { stream: false } });
   await house.api("DELETE", "/v1/models/mine", { key });
+
+  const check = await house.api("POST", "/v1/quota/check", { key, body: { deployment: "weather", input: "hello" } });
+  expect(check.body).toMatchObject({ admitted: true, refusal: null });
 
   const forked = await house.api("POST", `/v1/runs/${run.id}/fork`, { key, body: { from_step: 1 } });
   expect(forked.status).toBe(202);

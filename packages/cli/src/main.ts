@@ -5,7 +5,9 @@ import { cliConfig } from "./config.ts";
 const USAGE = `maru deploy <manifest> [--dry-run]   create or roll forward a deployment
 maru run <deployment> <input>        run it and show the answer as it comes; input - reads standard input
 maru quota                           what is used and what is left
+maru quota check <deployment> <input> whether that run would be accepted now
 maru runs                            the latest runs
+maru doctor quota                    recomputes every balance from the ledger; fails when one is off
 
 MARU_URL (default http://127.0.0.1:8080) and MARU_API_KEY say where and as whom.
 `;
@@ -71,6 +73,23 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       }
     }
     return 1;
+  }
+  if (command === "doctor" && args[0] === "quota") {
+    const { exact, findings } = await client.call("auditQuota", {});
+    for (const { finding, subject, expected, found } of findings)
+      out(`${subject}: ${finding}: ${found} instead of ${expected}\n`);
+    if (exact) out("Every balance is the sum of its entries, and every charge is in the usage records.\n");
+    return exact ? 0 : 1;
+  }
+  if (command === "quota" && args[0] === "check" && args[1] !== undefined && args[2] !== undefined) {
+    const check = await client.call("checkQuota", { body: { deployment: args[1], input: args.slice(2).join(" ") } });
+    for (const { unit, amount, remaining } of check.holds)
+      out(`${unit}: ${amount} would be held, ${remaining} would be left\n`);
+    if (check.refusal !== null) {
+      const { code, detail, frees_at: frees } = check.refusal;
+      out(`${code}: ${detail}${frees === null ? "" : ` It frees at ${frees}.`}\n`);
+    }
+    return check.admitted ? 0 : 1;
   }
   if (command === "quota") {
     const quota = await client.call("getQuota", {});

@@ -307,6 +307,7 @@ export const Step = Type.Object(
     input_tokens: Type.Optional(Count),
     cached_input_tokens: Type.Optional(Count),
     output_tokens: Type.Optional(Count),
+    cost_micros: Type.Optional(Count),
     usage_estimated: Type.Optional(Type.Boolean({ description: "True when a host reported no usage for it" })),
     started_at: Instant,
     finished_at: Nullable(Instant),
@@ -541,6 +542,52 @@ export const Quota = Type.Object(
 );
 export type Quota = Static<typeof Quota>;
 
+export const QuotaCheck = Type.Object(
+  {
+    admitted: Type.Boolean(),
+    enqueued: Type.Boolean({ description: "It would wait its turn in its thread" }),
+    holds: Type.Array(
+      Type.Object(
+        {
+          unit: Type.Enum([...QUOTA_UNITS]),
+          amount: Type.Integer({ minimum: 0, description: "Held until the model reports what it used" }),
+          remaining: Type.Integer({ description: "What is left of the window then" }),
+        },
+        closed,
+      ),
+    ),
+    refusal: Nullable(
+      Type.Object(
+        {
+          code: Type.String({ description: "What POST /v1/runs would answer" }),
+          status: Type.Integer(),
+          detail: Type.String(),
+          limit: Nullable(Type.String()),
+          frees_at: Nullable(Type.String({ format: "date-time", description: "When that limit starts anew" })),
+          ended_at: Nullable(Type.String({ format: "date-time", description: "When the tier ended, for good" })),
+        },
+        closed,
+      ),
+    ),
+  },
+  closed,
+);
+export type QuotaCheck = Static<typeof QuotaCheck>;
+
+export const QuotaAudit = Type.Object(
+  {
+    exact: Type.Boolean(),
+    findings: Type.Array(
+      Type.Object(
+        { finding: Type.String(), subject: Type.String(), expected: Type.Integer(), found: Type.Integer() },
+        closed,
+      ),
+    ),
+  },
+  closed,
+);
+export type QuotaAudit = Static<typeof QuotaAudit>;
+
 export const UsageGroup = Type.Object(
   {
     key: Type.Record(Type.String(), Type.String(), { description: "The group's values, by the names asked for" }),
@@ -577,6 +624,7 @@ export const UsageRecord = Type.Object(
     agent: Name,
     deployment: Name,
     model: Type.String(),
+    user: Nullable(Type.String({ description: "The run's metadata.user" })),
     input_tokens: Count,
     cached_input_tokens: Count,
     output_tokens: Count,

@@ -100,6 +100,7 @@ function responses(route: RouteContract): object {
   const success = Object.entries(route.replies).map(([status, schema]) => {
     const content = {
       ...(schema === null ? {} : { "application/json": { schema: reference(schema) } }),
+      ...(route.csv === undefined || status !== "200" ? {} : { "text/csv": { schema: { type: "string" } } }),
       ...(route.events === undefined || status !== "200"
         ? {}
         : { "text/event-stream": { schema: reference(route.events) } }),

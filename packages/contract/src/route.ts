@@ -22,6 +22,8 @@ export interface RouteContract {
   readonly replies: { readonly [status: number]: TSchema | null };
   /** Set when `Accept: text/event-stream` answers the events of the run instead. */
   readonly events?: TSchema;
+  /** Set when `Accept: text/csv` answers the same as a table. */
+  readonly csv?: true;
   /** Problems beyond those every call can answer. */
   readonly problems?: readonly ProblemCode[];
   /** Set when a POST honours `Idempotency-Key`. */

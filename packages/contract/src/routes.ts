@@ -534,6 +534,25 @@ export const routes = {
     access: "usage:read",
     replies: { 200: o.Quota },
   },
+  auditQuota: {
+    method: "GET",
+    path: "/v1/quota/audit",
+    tag: "quota",
+    summary: "Every balance recomputed from the ledger and the usage records; says what is off, if anything is",
+    access: "usage:read",
+    replies: { 200: o.QuotaAudit },
+  },
+  checkQuota: {
+    method: "POST",
+    path: "/v1/quota/check",
+    tag: "quota",
+    summary: "Whether a run would be accepted now, what it would hold, and if not, why and until when",
+    description: "Nothing is kept of it. A later POST /v1/runs is judged anew.",
+    access: "runs:write",
+    body: CreateRun,
+    replies: { 200: o.QuotaCheck },
+    problems: ["not_found"],
+  },
   getUsage: {
     method: "GET",
     path: "/v1/usage",
@@ -547,14 +566,15 @@ export const routes = {
         time_zone: Type.Optional(Type.String({ maxLength: 64, description: "IANA name; days are cut in it" })),
         group_by: Type.Optional(
           Type.String({
-            pattern: "^(day|agent|deployment|model|key)(,(day|agent|deployment|model|key)){0,4}$",
-            description: "Comma-separated: day, agent, deployment, model, key",
+            pattern: "^(day|hour|agent|deployment|model|key|user)(,(day|hour|agent|deployment|model|key|user)){0,6}$",
+            description: "Comma-separated: day, hour, agent, deployment, model, key, user (the run's metadata.user)",
           }),
         ),
       },
       closed,
     ),
     replies: { 200: o.UsageReport },
+    csv: true,
   },
   listUsageRecords: {
     method: "GET",
@@ -562,8 +582,17 @@ export const routes = {
     tag: "quota",
     summary: "One record a model step, newest first",
     access: "usage:read",
-    query: Type.Object({ ...PageQuery, run_id: Type.Optional(Id("run")) }, closed),
+    query: Type.Object(
+      {
+        ...PageQuery,
+        run_id: Type.Optional(Id("run")),
+        from: Type.Optional(Instant),
+        to: Type.Optional(Instant),
+      },
+      closed,
+    ),
     replies: { 200: Page(o.UsageRecord) },
+    csv: true,
   },
   // --- operations
   health: {

@@ -42,6 +42,15 @@ export function createQuotas(db: Database) {
       );
     },
 
+    /** Every balance recomputed from what it is made of; empty when all is exact. */
+    async findings(workspaceId: string): Promise<QuotaFinding[]> {
+      const rows = await db.call<{ finding: string; subject: string; expected: string; found: string }>(
+        "SELECT * FROM quota_findings($1)",
+        [uuidOf("workspace", workspaceId)],
+      );
+      return rows.map((row) => ({ ...row, expected: Number(row.expected), found: Number(row.found) }));
+    },
+
     /** Every window in force now. A workspace that never ran anything sees the window its first run would open. */
     async get(workspaceId: string): Promise<Quota> {
       let found = await state(workspaceId);
@@ -80,6 +89,13 @@ export function createQuotas(db: Database) {
   };
 }
 export type Quotas = ReturnType<typeof createQuotas>;
+
+export interface QuotaFinding {
+  readonly finding: string;
+  readonly subject: string;
+  readonly expected: number;
+  readonly found: number;
+}
 
 interface State {
   readonly now: string;

@@ -5,6 +5,7 @@ import {
   newId,
   type OnThreadBusy,
   Problem,
+  type QuotaUnit,
   type RequiredAction,
   type Run,
   type RunError,
@@ -86,22 +87,7 @@ export interface RunFilter {
 /** Runs as the API sees them. What workers do to a run is in `journal.ts`. */
 export function createRuns(db: Database, quotas: Quotas) {
   const insert = async (workspaceId: string, run: NewRun): Promise<Created> => {
-    const rows = await db.call<{ r: CreatedRow }>("SELECT create_run($1) AS r", [
-      {
-        workspace_id: uuidOf("workspace", workspaceId),
-        run_id: uuidOf("run", run.id),
-        deployment: run.deployment,
-        input: run.input,
-        input_tokens: run.inputTokens,
-        thread_id: run.threadId === null ? null : uuidOf("thread", run.threadId),
-        on_thread_busy: run.onThreadBusy,
-        metadata: run.metadata,
-        simulated: run.simulated,
-        api_key_id: run.apiKeyId === null ? null : uuidOf("apiKey", run.apiKeyId),
-        idempotency_key: run.idempotency?.key ?? null,
-        request_hash: run.idempotency?.requestHash.toString("hex") ?? null,
-      },
-    ]);
+    const rows = await db.call<{ r: CreatedRow }>("SELECT create_run($1) AS r", [newRunRow(workspaceId, run)]);
     const { r } = only(rows);
     return {
       run: runObject(r.run),
@@ -130,7 +116,29 @@ export function createRuns(db: Database, quotas: Quotas) {
     }
   };
 
+  const refusals = (run: NewRun) => ({
+    MR001: () => new Problem("not_found", `There is no deployment named ${run.deployment}.`),
+    MR002: () => new Problem("not_found", `There is no thread ${run.threadId}.`),
+    MR003: () =>
+      new Problem(
+        "thread_busy",
+        "Wait for the thread's run to end, cancel it, or send on_thread_busy: enqueue or interrupt.",
+      ),
+    MR004: () => new Problem("idempotency_mismatch", "Use a new key for a new request."),
+    MR005: () => new Problem("thread_full", "A hundred runs wait their turn in it: wait for some to end."),
+  });
+
   return {
+    /**
+     * Whether a run would be accepted now, and what it would hold.
+     * @throws Problem as `create` would
+     */
+    async check(workspaceId: string, run: NewRun): Promise<Checked> {
+      const attempt = async () =>
+        only(await db.call<{ r: Checked }>("SELECT check_run($1) AS r", [newRunRow(workspaceId, run)])).r;
+      return withWindow(workspaceId, attempt, () => refusals(run));
+    },
+
     /**
      * Accepts a run: its row, its first event and its reservation in one transaction. With an idempotency key that was
      * used before answers that run.
@@ -140,17 +148,7 @@ export function createRuns(db: Database, quotas: Quotas) {
       return withWindow(
         workspaceId,
         () => insert(workspaceId, run),
-        () => ({
-          MR001: () => new Problem("not_found", `There is no deployment named ${run.deployment}.`),
-          MR002: () => new Problem("not_found", `There is no thread ${run.threadId}.`),
-          MR003: () =>
-            new Problem(
-              "thread_busy",
-              "Wait for the thread's run to end, cancel it, or send on_thread_busy: enqueue or interrupt.",
-            ),
-          MR004: () => new Problem("idempotency_mismatch", "Use a new key for a new request."),
-          MR005: () => new Problem("thread_full", "A hundred runs wait their turn in it: wait for some to end."),
-        }),
+        () => refusals(run),
       );
     },
 
@@ -185,8 +183,14 @@ export function createRuns(db: Database, quotas: Quotas) {
       if ((await client.run.count({ where: { workspaceId: workspace, id: runId } })) === 0) {
         throw new Problem("not_found", `There is no run ${id}.`);
       }
-      const rows = await client.runStep.findMany({ where: { workspaceId: workspace, runId }, orderBy: { seq: "asc" } });
-      return rows.map((row) => stepObject(row as unknown as StoredStep));
+      const where = { workspaceId: workspace, runId };
+      const rows = await client.runStep.findMany({ where, orderBy: { seq: "asc" } });
+      const charged = await client.usageRecord.findMany({ where, select: { step: true, costMicros: true } });
+      const costs = new Map(charged.map(({ step, costMicros }) => [step, Number(costMicros)]));
+      return rows.map((row) => {
+        const cost = costs.get(row.seq);
+        return { ...stepObject(row as unknown as StoredStep), ...(cost === undefined ? {} : { cost_micros: cost }) };
+      });
     },
 
     /**
@@ -353,6 +357,26 @@ interface EventsRow {
   readonly payload_expired: boolean;
   readonly last_seq: number;
   readonly events: readonly StoredEvent[];
+}
+/** What `create_run` and `check_run` read. */
+const newRunRow = (workspaceId: string, run: NewRun) => ({
+  workspace_id: uuidOf("workspace", workspaceId),
+  run_id: uuidOf("run", run.id),
+  deployment: run.deployment,
+  input: run.input,
+  input_tokens: run.inputTokens,
+  thread_id: run.threadId === null ? null : uuidOf("thread", run.threadId),
+  on_thread_busy: run.onThreadBusy,
+  metadata: run.metadata,
+  simulated: run.simulated,
+  api_key_id: run.apiKeyId === null ? null : uuidOf("apiKey", run.apiKeyId),
+  idempotency_key: run.idempotency?.key ?? null,
+  request_hash: run.idempotency?.requestHash.toString("hex") ?? null,
+});
+export interface Checked {
+  /** It would wait its turn in its thread. */
+  readonly behind: boolean;
+  readonly holds: readonly { readonly unit: QuotaUnit; readonly amount: number; readonly remaining: number }[];
 }
 interface CreatedRow {
   readonly run: RunRow;

@@ -1,7 +1,7 @@
 import { idOf, type UsageGroup, type UsageRecord, type UsageReport, uuidOf } from "@maru/contract";
 import { type Database, instant, only } from "./database.ts";
 
-export type UsageDimension = "day" | "agent" | "deployment" | "model" | "key";
+export type UsageDimension = "day" | "hour" | "agent" | "deployment" | "model" | "key" | "user";
 
 /** What was used, from the same records the ledger was settled with. */
 export function createUsage(db: Database) {
@@ -48,7 +48,7 @@ export function createUsage(db: Database) {
     /** One record a model step, newest first. */
     async records(
       workspaceId: string,
-      filter: { runId?: string },
+      filter: { runId?: string; from?: Date; to?: Date },
       limit: number,
       before: string | null,
     ): Promise<UsageRecord[]> {
@@ -57,11 +57,21 @@ export function createUsage(db: Database) {
         where: {
           workspaceId: workspace,
           ...(filter.runId === undefined ? {} : { runId: uuidOf("run", filter.runId) as string }),
+          ...(filter.from === undefined && filter.to === undefined
+            ? {}
+            : {
+                at: {
+                  ...(filter.from === undefined ? {} : { gte: filter.from }),
+                  ...(filter.to === undefined ? {} : { lt: filter.to }),
+                },
+              }),
           ...(before === null ? {} : { id: { lt: before } }),
         },
         orderBy: { id: "desc" },
         take: limit,
-        include: { run: { select: { deployment: { select: { name: true, agent: { select: { name: true } } } } } } },
+        include: {
+          run: { select: { endUser: true, deployment: { select: { name: true, agent: { select: { name: true } } } } } },
+        },
       });
       return rows.map((row) => ({
         id: idOf("usageRecord", row.id),
@@ -70,6 +80,7 @@ export function createUsage(db: Database) {
         agent: row.run.deployment.agent.name,
         deployment: row.run.deployment.name,
         model: row.model,
+        user: row.run.endUser,
         input_tokens: row.inputTokens,
         cached_input_tokens: row.cachedInputTokens,
         output_tokens: row.outputTokens,

@@ -11,7 +11,9 @@ ALTER TABLE runs
   ADD COLUMN forked_from UUID,
   ADD COLUMN fork_step INTEGER,
   ADD COLUMN overrides JSONB,
-  ADD COLUMN payload_expired_at TIMESTAMPTZ(3);
+  ADD COLUMN payload_expired_at TIMESTAMPTZ(3),
+  -- `metadata.user`: kept for usage when the payload expires.
+  ADD COLUMN end_user TEXT;
 ALTER TABLE runs
   DROP CONSTRAINT runs_status, DROP CONSTRAINT runs_finished,
   ADD CONSTRAINT runs_status CHECK (status IN ('queued', 'running', 'waiting', 'completed', 'incomplete', 'failed', 'cancelled', 'expired')),
@@ -246,9 +248,9 @@ BEGIN
     END IF;
   END IF;
   INSERT INTO runs (workspace_id, id, deployment_id, agent_id, revision, thread_id, behind, api_key_id, status, next_event, input,
-                    metadata, model, simulated, idempotency_key, request_hash, dispatched_at, created_at, deadline_at)
+                    metadata, end_user, model, simulated, idempotency_key, request_hash, dispatched_at, created_at, deadline_at)
   VALUES (v_ws, v_run, v_dep.id, v_dep.agent_id, v_dep.revision, v_thread, v_busy, (p->>'api_key_id')::uuid, 'queued', 2, p->>'input',
-          COALESCE(p->'metadata', '{}'), v_dep.model, (p->>'simulated')::boolean AND EXISTS (SELECT 1 FROM models WHERE id = v_dep.model), v_key, v_hash, v_now, v_now, v_now + interval '24 hours')
+          COALESCE(p->'metadata', '{}'), p->'metadata'->>'user', v_dep.model, (p->>'simulated')::boolean AND EXISTS (SELECT 1 FROM models WHERE id = v_dep.model), v_key, v_hash, v_now, v_now, v_now + interval '24 hours')
   ON CONFLICT DO NOTHING;
   IF NOT FOUND THEN
     SELECT * INTO v_old FROM runs WHERE workspace_id = v_ws AND idempotency_key = v_key;

@@ -33,9 +33,9 @@ BEGIN
    WHERE NOT EXISTS (SELECT 1 FROM run_steps s WHERE s.workspace_id = v_ws AND s.run_id = v_from AND s.seq = o.key::int AND s.seq < v_step AND s.kind IN ('tool', 'input'))
    LIMIT 1;
   IF FOUND THEN RAISE EXCEPTION 'no result' USING ERRCODE = 'MF006', DETAIL = jsonb_build_object('step', v_wrong)::text; END IF;
-  INSERT INTO runs (workspace_id, id, deployment_id, agent_id, revision, api_key_id, status, next_event, input, metadata, model, simulated,
+  INSERT INTO runs (workspace_id, id, deployment_id, agent_id, revision, api_key_id, status, next_event, input, metadata, end_user, model, simulated,
                     history_thread, history_upto, forked_from, fork_step, overrides, dispatched_at, created_at, deadline_at)
-  VALUES (v_ws, v_run, v.deployment_id, v.agent_id, v.revision, (p->>'api_key_id')::uuid, 'queued', 2, v.input, p->'metadata',
+  VALUES (v_ws, v_run, v.deployment_id, v.agent_id, v.revision, (p->>'api_key_id')::uuid, 'queued', 2, v.input, p->'metadata', p->'metadata'->>'user',
           COALESCE(p->>'model', v.model), (p->>'simulated')::boolean AND EXISTS (SELECT 1 FROM models WHERE id = COALESCE(p->>'model', v.model)),
           v.history_thread, v.history_upto, v_from, v_step, NULLIF(COALESCE(v.overrides, '{}') || COALESCE(p->'overrides', '{}'), '{}'), v_now, v_now, v_now + interval '24 hours');
   INSERT INTO run_steps (workspace_id, run_id, seq, kind, state, name, effect, epoch, attempt, input, output, input_digest, reused, started_at, finished_at)

@@ -127,7 +127,7 @@ export async function createGateway(deps: {
     }),
     ...threadRoutes({ store, pages }),
     ...modelRoutes({ models: store.models, serving, sealer: sealerFor(ENDPOINT_KEYS), allowedHosts, now }),
-    ...quotaRoutes({ store, pages, now }),
+    ...quotaRoutes({ store, pages, simulated: serving.simulated, now }),
     ...operationsRoutes({ store, bus, draining: () => closing.signal.aborted }),
   };
   bindRoutes(app, handlers, {

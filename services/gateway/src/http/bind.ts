@@ -67,7 +67,7 @@ export function bindRoutes(
         ...(contract.body === undefined || contract.bodyTypes !== undefined ? {} : { body: contract.body }),
         response: Object.fromEntries(Object.entries(contract.replies).filter(([, schema]) => schema !== null)),
       },
-      config: { operationId, bodyTypes: contract.bodyTypes ?? [] },
+      config: { operationId, bodyTypes: contract.bodyTypes ?? [], csv: contract.csv ?? false },
       onRequest: async (request, reply) => {
         const caller = contract.access === "public" ? null : await authenticator.authenticate(request, contract.access);
         request.caller = caller;
@@ -111,6 +111,7 @@ declare module "fastify" {
   interface FastifyContextConfig {
     operationId?: string;
     bodyTypes?: readonly string[];
+    csv?: boolean;
   }
 }
 

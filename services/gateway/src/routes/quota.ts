@@ -1,17 +1,84 @@
-import { Problem } from "@maru/contract";
+import { Problem, type UsageGroup, type UsageRecord } from "@maru/contract";
 import type { Store, UsageDimension } from "@maru/store";
 import type { Handlers } from "../http/bind.ts";
+import { sendCsv, sendWholeCsv, wantsCsv } from "../http/csv.ts";
 import type { Pages } from "../http/pages.ts";
 import { uuidPosition } from "./positions.ts";
+import { newRunOf } from "./runs.ts";
 
 const DAY_MS = 86_400_000;
 const MAX_REPORT_DAYS = 400;
+const CSV_PAGE = 500;
+/** What is an answer to “would it be accepted”; anything else is a mistake in the question. */
+const REFUSALS: ReadonlySet<string> = new Set(["quota_exhausted", "free_tier_ended", "thread_busy", "thread_full"]);
+const SUMS = [
+  "runs",
+  "model_calls",
+  "input_tokens",
+  "cached_input_tokens",
+  "output_tokens",
+  "total_tokens",
+  "cost_micros",
+] as const satisfies readonly (keyof UsageGroup)[];
+const RECORD = [
+  "id",
+  "at",
+  "run_id",
+  "step",
+  "agent",
+  "deployment",
+  "model",
+  "user",
+  "input_tokens",
+  "cached_input_tokens",
+  "output_tokens",
+  "cost_micros",
+  "estimated",
+] as const satisfies readonly (keyof UsageRecord)[];
+type RecordFilter = Parameters<Store["usage"]["records"]>[1];
 
-export function quotaRoutes({ store, pages, now }: { store: Store; pages: Pages; now: () => number }) {
+export function quotaRoutes(deps: { store: Store; pages: Pages; simulated: boolean; now: () => number }) {
+  const { store, pages, simulated, now } = deps;
+
+  /** All records of a filter, a page at a time. */
+  async function* everyRecord(workspaceId: string, filter: RecordFilter): AsyncGenerator<UsageRecord> {
+    for (let before: string | null = null; ; ) {
+      const page: UsageRecord[] = await store.usage.records(workspaceId, filter, CSV_PAGE, before);
+      yield* page;
+      const last = page.at(-1);
+      if (page.length < CSV_PAGE || last === undefined) return;
+      before = uuidPosition("usageRecord")(last);
+    }
+  }
+
   return {
     getQuota: async ({ caller }) => ({ status: 200, body: await store.quotas.get(caller.workspaceId) }),
 
-    getUsage: async ({ caller, query }) => {
+    auditQuota: async ({ caller }) => {
+      const findings = await store.quotas.findings(caller.workspaceId);
+      return { status: 200, body: { exact: findings.length === 0, findings } };
+    },
+
+    checkQuota: async ({ caller, body }) => {
+      try {
+        const { behind, holds } = await store.runs.check(caller.workspaceId, newRunOf(body, caller, simulated));
+        return { status: 200, body: { admitted: true, enqueued: behind, holds: [...holds], refusal: null } };
+      } catch (error) {
+        if (!(error instanceof Problem) || !REFUSALS.has(error.code)) throw error;
+        const { limit, resetsAt, endsAt } = error.extras;
+        const refusal = {
+          code: error.code,
+          status: error.status,
+          detail: error.message,
+          limit: limit ?? null,
+          frees_at: resetsAt?.toISOString() ?? null,
+          ended_at: endsAt?.toISOString() ?? null,
+        };
+        return { status: 200, body: { admitted: false, enqueued: false, holds: [], refusal } };
+      }
+    },
+
+    getUsage: async ({ caller, query, request, reply }) => {
       const to = query.to === undefined ? new Date(now() + 1_000) : new Date(query.to);
       const from = query.from === undefined ? new Date(to.getTime() - 30 * DAY_MS) : new Date(query.from);
       const timeZone = query.time_zone ?? "UTC";
@@ -20,25 +87,32 @@ export function quotaRoutes({ store, pages, now }: { store: Store; pages: Pages;
         throw wrong("?from", `a report covers at most ${MAX_REPORT_DAYS} days`);
       if (!isTimeZone(timeZone)) throw wrong("?time_zone", `there is no time zone ${timeZone}`);
       const groupBy = query.group_by === undefined ? [] : ([...new Set(query.group_by.split(","))] as UsageDimension[]);
-      return { status: 200, body: await store.usage.report(caller.workspaceId, { from, to, timeZone, groupBy }) };
+      const report = await store.usage.report(caller.workspaceId, { from, to, timeZone, groupBy });
+      if (!wantsCsv(request)) return { status: 200, body: report };
+      const rows = report.data.map(({ key, ...sums }) => ({ ...key, ...sums }));
+      return sendWholeCsv(reply, "usage", [...groupBy, ...SUMS], rows);
     },
 
-    listUsageRecords: async ({ caller, query }) => ({
-      status: 200,
-      body: await pages.read(
-        `usage ${query.run_id ?? ""}`,
-        caller.workspaceId,
-        query,
-        (limit, before) =>
-          store.usage.records(
-            caller.workspaceId,
-            query.run_id === undefined ? {} : { runId: query.run_id },
-            limit,
-            before,
-          ),
-        uuidPosition("usageRecord"),
-      ),
-    }),
+    listUsageRecords: async ({ caller, query, request, reply }) => {
+      const filter: RecordFilter = {
+        ...(query.run_id === undefined ? {} : { runId: query.run_id }),
+        ...(query.from === undefined ? {} : { from: new Date(query.from) }),
+        ...(query.to === undefined ? {} : { to: new Date(query.to) }),
+      };
+      if (filter.from !== undefined && filter.to !== undefined && !(filter.from < filter.to))
+        throw wrong("?from", "must be before `to`");
+      if (wantsCsv(request)) return sendCsv(reply, "usage-records", RECORD, everyRecord(caller.workspaceId, filter));
+      return {
+        status: 200,
+        body: await pages.read(
+          `usage ${query.run_id ?? ""} ${query.from ?? ""} ${query.to ?? ""}`,
+          caller.workspaceId,
+          query,
+          (limit, before) => store.usage.records(caller.workspaceId, filter, limit, before),
+          uuidPosition("usageRecord"),
+        ),
+      };
+    },
   } satisfies Partial<Handlers>;
 }
 

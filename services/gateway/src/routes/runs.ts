@@ -1,8 +1,8 @@
-import { type AgentSpec, newId, Problem } from "@maru/contract";
+import { type AgentSpec, type BodyOf, newId, Problem, type Routes } from "@maru/contract";
 import { canonicalJson } from "@maru/domain";
 import { estimateTokens } from "@maru/model";
 import type { LiveBus, WakeUps } from "@maru/queue";
-import type { Answers, Store } from "@maru/store";
+import type { Answers, NewRun, Store } from "@maru/store";
 import { type Egress, prepareTools } from "@maru/tools";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Caller } from "../auth/authenticate.ts";
@@ -106,18 +106,7 @@ export function runRoutes(deps: RunDeps) {
           : null;
       let created: Awaited<ReturnType<typeof runs.create>>;
       try {
-        created = await runs.create(caller.workspaceId, {
-          id,
-          deployment: body.deployment,
-          input: body.input,
-          inputTokens: estimateTokens(body.input) + MESSAGE_TOKENS,
-          threadId: body.thread_id ?? null,
-          onThreadBusy: body.on_thread_busy ?? null,
-          metadata: body.metadata ?? {},
-          simulated,
-          apiKeyId: caller.apiKeyId,
-          idempotency,
-        });
+        created = await runs.create(caller.workspaceId, { ...newRunOf(body, caller, simulated), id, idempotency });
       } catch (error) {
         watcher?.unsubscribe();
         throw error;
@@ -286,6 +275,20 @@ export function runRoutes(deps: RunDeps) {
     },
   } satisfies Partial<Handlers>;
 }
+
+/** A run as it is asked for, under an id of its own. */
+export const newRunOf = (body: BodyOf<Routes["createRun"]>, caller: Caller, simulated: boolean): NewRun => ({
+  id: newId("run"),
+  deployment: body.deployment,
+  input: body.input,
+  inputTokens: estimateTokens(body.input) + MESSAGE_TOKENS,
+  threadId: body.thread_id ?? null,
+  onThreadBusy: body.on_thread_busy ?? null,
+  metadata: body.metadata ?? {},
+  simulated,
+  apiKeyId: caller.apiKeyId,
+  idempotency: null,
+});
 
 /** Who answers: the API key, or the person. */
 const answererOf = (caller: Caller): string => caller.apiKeyId ?? caller.user?.id ?? caller.workspaceId;
