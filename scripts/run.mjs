@@ -13,6 +13,7 @@ const ENTRIES = {
   start: "services/standalone/src/main.ts",
   cli: "packages/cli/src/main.ts",
   bench: "bench/main.ts",
+  admin: "services/standalone/src/admin-main.ts",
 };
 
 try {

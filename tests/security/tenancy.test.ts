@@ -14,7 +14,16 @@ beforeAll(async () => {
 afterAll(() => house?.close());
 
 /** Tables that belong to no workspace, on purpose. */
-const SHARED = ["_prisma_migrations", "models", "plan_limits", "plans", "upstream_keys", "upstream_leases", "users"];
+const SHARED = [
+  "_prisma_migrations",
+  "models",
+  "plan_limits",
+  "plan_terms",
+  "plans",
+  "upstream_keys",
+  "upstream_leases",
+  "users",
+];
 
 describe("the catalogue", () => {
   test("every table is a tenant table under forced row security, or one of the shared ones", async () => {

@@ -537,7 +537,12 @@ export const QuotaWindow = Type.Object(
 export type QuotaWindow = Static<typeof QuotaWindow>;
 
 export const Quota = Type.Object(
-  { plan: Type.String(), renew: Type.Enum(["monthly", "none"]), windows: Type.Array(QuotaWindow), as_of: Instant },
+  {
+    plan: Type.String(),
+    renew: Type.Enum(["monthly", "none", "campaign"]),
+    windows: Type.Array(QuotaWindow),
+    as_of: Instant,
+  },
   closed,
 );
 export type Quota = Static<typeof Quota>;

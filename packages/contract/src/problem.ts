@@ -69,6 +69,7 @@ export const PROBLEMS = {
   rate_limited: [429, "Too many calls"],
   too_many_attempts: [429, "Too many failed attempts"],
   quota_exhausted: [429, "The quota of the current window is used up"],
+  free_tier_not_begun: [402, "The free tier has not begun"],
   free_tier_ended: [402, "The free tier has ended"],
   // The service
   internal: [500, "Something went wrong on our side"],

@@ -305,7 +305,7 @@ export const routes = {
     body: CreateRun,
     replies: { 200: o.Run, 202: o.Run },
     events: Type.Union([DurableEvent, DeltaEvent, SnapshotEvent]),
-    problems: ["not_found", "thread_busy", "thread_full", "quota_exhausted", "free_tier_ended"],
+    problems: ["not_found", "thread_busy", "thread_full", "quota_exhausted", "free_tier_ended", "free_tier_not_begun"],
     idempotent: true,
   },
   listRuns: {
@@ -421,7 +421,14 @@ export const routes = {
     params: RunParam,
     body: Fork,
     replies: { 202: o.Run },
-    problems: ["step_not_finished", "payload_expired", "unknown_model", "quota_exhausted", "free_tier_ended"],
+    problems: [
+      "step_not_finished",
+      "payload_expired",
+      "unknown_model",
+      "quota_exhausted",
+      "free_tier_ended",
+      "free_tier_not_begun",
+    ],
     idempotent: true,
   },
   // --- threads

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { daysLeft, type QuotaPolicy, windowAt } from "./window.ts";
+import { dayEnd, daysLeft, type QuotaPolicy, windowAt } from "./window.ts";
 
 const seoul: QuotaPolicy = {
   throughDay: 28,
@@ -11,7 +11,7 @@ const seoul: QuotaPolicy = {
 const at = (text: string) => new Date(text);
 const span = (policy: QuotaPolicy, instant: Date) => {
   const window = windowAt(policy, instant);
-  if ("ended" in window) throw new Error(`ended ${window.ended.toISOString()}`);
+  if (!("startsAt" in window)) throw new Error(`no window: ${JSON.stringify(window)}`);
   return window;
 };
 
@@ -92,4 +92,49 @@ test("an end is the first instant of the day after the last one, in the policy's
     }),
     { numRuns: 500 },
   );
+});
+
+describe("a campaign", () => {
+  const launch: QuotaPolicy = {
+    ...seoul,
+    renew: "campaign",
+    term: { startsAt: at("2026-01-08T15:00:00Z"), endsAt: at("2026-01-28T15:00:00Z") },
+  };
+
+  test("is its span, to the instant, and says what lies outside it", () => {
+    expect(windowAt(launch, at("2026-01-08T14:59:59.999Z"))).toEqual({ begins: at("2026-01-08T15:00:00Z") });
+    expect(span(launch, at("2026-01-08T15:00:00Z")).lastDay).toBe("2026-01-28");
+    expect(span(launch, at("2026-01-28T14:59:59.999Z")).endsAt).toEqual(at("2026-01-28T15:00:00Z"));
+    expect(windowAt(launch, at("2026-01-28T15:00:00Z"))).toEqual({ ended: at("2026-01-28T15:00:00Z") });
+  });
+
+  test("through a day means to its end, in its zone", () => {
+    expect(dayEnd("2026-02-12", "Asia/Seoul")).toEqual(at("2026-02-12T15:00:00Z"));
+    expect(dayEnd("2026-12-31", "UTC")).toEqual(at("2027-01-01T00:00:00Z"));
+    expect(dayEnd("2028-02-29", "America/New_York")).toEqual(at("2028-03-01T05:00:00Z"));
+    for (const text of ["2026-02-29", "2026-13-01", "2026-00-10", "26-01-01", "today", ""])
+      expect([text, dayEnd(text, "UTC").getTime()]).toEqual([text, Number.NaN]);
+  });
+});
+
+/** Every day boundary of nine years, a millisecond to either side, against the calendar said in another way. */
+test.each(["Asia/Seoul", "UTC", "America/New_York"])("the window table of %s, 2024 to 2032", (timeZone) => {
+  const policy: QuotaPolicy = { ...seoul, timeZone };
+  const local = new Intl.DateTimeFormat("en-CA", { timeZone, year: "numeric", month: "2-digit", day: "2-digit" });
+  let wrong = 0;
+  let looked = 0;
+  for (let day = Date.UTC(2024, 0, 1); day <= Date.UTC(2032, 11, 31); day += 86_400_000) {
+    const boundary = dayEnd(new Date(day).toISOString().slice(0, 10), timeZone).getTime();
+    for (const instant of [boundary - 1, boundary, boundary + 1]) {
+      const window = span(policy, new Date(instant));
+      // Through the 28th: until then it is this month's window, after it the next month's.
+      const [year, month, date] = local.format(instant).split("-").map(Number) as [number, number, number];
+      const next = date > 28 ? month + 1 : month;
+      const expected = `${next > 12 ? year + 1 : year}-${String(next > 12 ? 1 : next).padStart(2, "0")}-28`;
+      looked++;
+      if (window.lastDay !== expected || instant < window.startsAt.getTime() || instant >= window.endsAt.getTime())
+        wrong++;
+    }
+  }
+  expect([looked, wrong]).toEqual([9_864, 0]);
 });

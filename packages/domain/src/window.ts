@@ -4,9 +4,11 @@ export interface QuotaPolicy {
   readonly throughDay: number;
   /** IANA name. */
   readonly timeZone: string;
-  readonly renew: "monthly" | "none";
+  readonly renew: "monthly" | "none" | "campaign";
   /** When the first window began. */
   readonly startsAt: Date;
+  /** Of a campaign: its span as it is in force. */
+  readonly term?: { readonly startsAt: Date; readonly endsAt: Date };
 }
 export interface QuotaSpan {
   readonly startsAt: Date;
@@ -21,9 +23,19 @@ const DAY_MS = 86_400_000;
 /**
  * The window of an instant. “Through the 28th” ends when the 29th begins in the zone: the half-open [start, end), so for
  * January 2026 in Seoul the end is 2026-01-28T15:00:00Z. A monthly window begins where the one before ended, so windows
- * tile time. Without renewal there is one, and after it `ended`.
+ * tile time. Without renewal there is one, and after it `ended`. A campaign's is its span, whatever the calendar says.
  */
-export function windowAt(policy: QuotaPolicy, at: Date): QuotaSpan | { readonly ended: Date } {
+export function windowAt(
+  policy: QuotaPolicy,
+  at: Date,
+): QuotaSpan | { readonly ended: Date } | { readonly begins: Date } {
+  if (policy.renew === "campaign") {
+    const { term } = policy;
+    if (term === undefined) throw new Error("a campaign has no term in force");
+    if (at < term.startsAt) return { begins: term.startsAt };
+    if (at >= term.endsAt) return { ended: term.endsAt };
+    return { ...term, lastDay: localDay(new Date(term.endsAt.getTime() - 1), policy.timeZone) };
+  }
   if (policy.renew === "none") {
     const only = endAfter(policy, policy.startsAt);
     return at < only.endsAt ? { startsAt: policy.startsAt, ...only } : { ended: only.endsAt };
@@ -31,6 +43,15 @@ export function windowAt(policy: QuotaPolicy, at: Date): QuotaSpan | { readonly 
   const end = endAfter(policy, at);
   const previous = monthBefore(end.lastDay);
   return { startsAt: monthEnd(policy, previous.year, previous.month).endsAt, ...end };
+}
+
+/** The instant at which a day is over in a zone: what “through” that day means. NaN when there is no such day. */
+export function dayEnd(day: string, timeZone: string): Date {
+  const match = /^(\d{4})-(\d{2})-(\d{2})$/.exec(day);
+  const [year, month, date] = (match ?? []).slice(1).map(Number) as [number?, number?, number?];
+  if (year === undefined || month === undefined || date === undefined) return new Date(Number.NaN);
+  if (new Date(Date.UTC(year, month - 1, date)).toISOString().slice(0, 10) !== day) return new Date(Number.NaN);
+  return startOfDay(year, month, date + 1, timeZone);
 }
 
 /** Whole days until the window ends, begun ones counted: 1 on the last day. */
@@ -111,6 +132,10 @@ function localWall(instant: number, timeZone: string): number {
     part.minute ?? 0,
     part.second ?? 0,
   );
+}
+
+function localDay(at: Date, timeZone: string): string {
+  return new Date(localWall(at.getTime(), timeZone)).toISOString().slice(0, 10);
 }
 
 function localDate(at: Date, timeZone: string): { year: number; month: number } {

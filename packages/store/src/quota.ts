@@ -16,6 +16,11 @@ export function createQuotas(db: Database) {
    */
   const openWindow = async (workspaceId: string, at: Date): Promise<void> => {
     const window = windowAt(policyOf(await state(workspaceId)), at);
+    if ("begins" in window) {
+      throw new Problem("free_tier_not_begun", `The free tier begins at ${window.begins.toISOString()}.`, {
+        resetsAt: window.begins,
+      });
+    }
     if ("ended" in window) {
       throw new Problem("free_tier_ended", `The free tier ended at ${window.ended.toISOString()}.`, {
         endsAt: window.ended,
@@ -45,7 +50,7 @@ export function createQuotas(db: Database) {
     /** Every balance recomputed from what it is made of; empty when all is exact. */
     async findings(workspaceId: string): Promise<QuotaFinding[]> {
       const rows = await db.call<{ finding: string; subject: string; expected: string; found: string }>(
-        "SELECT * FROM quota_findings($1)",
+        "SELECT * FROM quota_findings($1) UNION ALL SELECT * FROM grant_findings($1)",
         [uuidOf("workspace", workspaceId)],
       );
       return rows.map((row) => ({ ...row, expected: Number(row.expected), found: Number(row.found) }));
@@ -57,7 +62,7 @@ export function createQuotas(db: Database) {
       const policy = policyOf(found);
       const now = new Date(found.now);
       const window = windowAt(policy, now);
-      if (found.windows.length === 0 && !("ended" in window)) {
+      if (found.windows.length === 0 && "startsAt" in window) {
         await openWindow(workspaceId, now);
         found = await state(workspaceId);
       }
@@ -78,7 +83,7 @@ export function createQuotas(db: Database) {
               overdraft: row.overdraft,
               started_at: instant(row.starts_at),
               ends_at: instant(row.ends_at),
-              last_day: "ended" in window ? instant(new Date(endsAt.getTime() - 1)).slice(0, 10) : window.lastDay,
+              last_day: "lastDay" in window ? window.lastDay : instant(new Date(endsAt.getTime() - 1)).slice(0, 10),
               time_zone: found.time_zone,
               resets_at: found.renew === "monthly" ? instant(row.ends_at) : null,
               days_left: daysLeft({ startsAt: new Date(row.starts_at), endsAt }, now),
@@ -100,7 +105,8 @@ export interface QuotaFinding {
 interface State {
   readonly now: string;
   readonly plan: string;
-  readonly renew: "monthly" | "none";
+  readonly renew: "monthly" | "none" | "campaign";
+  readonly term: { readonly starts_at: string; readonly ends_at: string } | null;
   readonly time_zone: string;
   readonly through_day: number;
   readonly workspace_created_at: string;
@@ -120,4 +126,7 @@ const policyOf = (state: State): QuotaPolicy => ({
   timeZone: state.time_zone,
   renew: state.renew,
   startsAt: new Date(state.workspace_created_at),
+  ...(state.term === null
+    ? {}
+    : { term: { startsAt: new Date(state.term.starts_at), endsAt: new Date(state.term.ends_at) } }),
 });

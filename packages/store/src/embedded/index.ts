@@ -89,6 +89,16 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   };
 }
 
+/** The superuser connection string of the server that runs on a data folder, or null when none does. */
+export function runningEmbeddedPostgres(options: { dataDir: string; superuserPassword: string }): string | null {
+  const file = join(placeData(options.dataDir, postgresAccount()), "postmaster.pid");
+  if (!existsSync(file)) return null;
+  // Its lines: process, folder, start, port (PostgreSQL, src/include/utils/pidfile.h).
+  const [pid, , , port] = readFileSync(file, "utf8").split("\n");
+  if (!alive(Number(pid))) return null;
+  return `postgres://postgres:${encodeURIComponent(options.superuserPassword)}@127.0.0.1:${Number(port)}/postgres`;
+}
+
 const identity = (account: Account | null) => (account === null ? {} : { uid: account.uid, gid: account.gid });
 
 /** Postgres' own variables of the caller must not steer a server that is not the caller's. */

@@ -10,7 +10,13 @@ const DAY_MS = 86_400_000;
 const MAX_REPORT_DAYS = 400;
 const CSV_PAGE = 500;
 /** What is an answer to “would it be accepted”; anything else is a mistake in the question. */
-const REFUSALS: ReadonlySet<string> = new Set(["quota_exhausted", "free_tier_ended", "thread_busy", "thread_full"]);
+const REFUSALS: ReadonlySet<string> = new Set([
+  "quota_exhausted",
+  "free_tier_ended",
+  "free_tier_not_begun",
+  "thread_busy",
+  "thread_full",
+]);
 const SUMS = [
   "runs",
   "model_calls",
