@@ -1,5 +1,6 @@
 // npm run bench: what Maru costs, beside the same loop without it, in one run. Ratios travel; absolute numbers do not.
 
+import { admissionBench } from "./admission.ts";
 import { journalBench, recoveryBench } from "./durability.ts";
 import { inFlightBench } from "./in-flight.ts";
 import { pathBench } from "./path.ts";
@@ -32,6 +33,14 @@ if (wanted("in-flight")) {
   const bench = await openBench({ concurrency: 1_000 });
   try {
     await inFlightBench(bench);
+  } finally {
+    await bench.close();
+  }
+}
+if (wanted("admission")) {
+  const bench = await openBench({ worker: false });
+  try {
+    await admissionBench(bench);
   } finally {
     await bench.close();
   }

@@ -20,7 +20,7 @@ beforeAll(async () => {
   person = await house.register();
   await house.deploy(person, manifest("ledger", { model: "{ maxOutputTokens: 100 }" }));
   store = await openStore({ url: house.database.runtimeUrl });
-  admin = await openAdmin(house.database.ownerUrl);
+  admin = openAdmin(house.database.ownerUrl);
 });
 afterAll(async () => {
   await admin?.close();

@@ -14,7 +14,7 @@ const refusal = async (...args: string[]) =>
   );
 beforeAll(async () => {
   house = await openHouse("postgres", { worker: false });
-  admin = await openAdmin(house.database.ownerUrl);
+  admin = openAdmin(house.database.ownerUrl);
 });
 beforeEach(async () => {
   await clock("2026-01-20T00:00:00Z");
@@ -206,7 +206,7 @@ describe("a grant", () => {
       Array.from({ length: 1 }, () => command("grant", person.workspaceId, "tokens", "500", "--key", "g1")),
     );
     expect(texts[0]).toBe("Granted: the window's limit is 10000500 tokens.");
-    const admins = await Promise.all(Array.from({ length: 5 }, () => openAdmin(house.database.ownerUrl)));
+    const admins = Array.from({ length: 5 }, () => openAdmin(house.database.ownerUrl));
     const again = await Promise.all(
       admins.map((other) => runAdmin(["grant", person.workspaceId, "tokens", "70", "--key", "g2"], other)),
     );

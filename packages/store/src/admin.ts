@@ -9,14 +9,14 @@ export class AdminError extends Error {}
  * What operators do to quotas, as the owner of the tables: services may not. Each is one transaction, and leaves a row that says
  * what was done.
  */
-export async function openAdmin(ownerUrl: string) {
-  const client = new pg.Client({ connectionString: ownerUrl });
-  client.on("error", () => {});
-  await client.connect();
+export function openAdmin(ownerUrl: string) {
+  // One connection: an operator does one thing after another.
+  const pool = new pg.Pool({ connectionString: ownerUrl, max: 1 });
+  pool.on("error", () => {});
 
   const call = async <Row extends pg.QueryResultRow>(sql: string, values: readonly unknown[]): Promise<Row[]> => {
     try {
-      return (await client.query<Row>(sql, [...values])).rows;
+      return (await pool.query<Row>(sql, [...values])).rows;
     } catch (error) {
       const detail = detailOf(error);
       switch (sqlState(error)) {
@@ -88,10 +88,10 @@ export async function openAdmin(ownerUrl: string) {
       );
       return rows[0]?.r as { granted: boolean; amount: number };
     },
-    close: () => client.end(),
+    close: () => pool.end(),
   };
 }
-export type Admin = Awaited<ReturnType<typeof openAdmin>>;
+export type Admin = ReturnType<typeof openAdmin>;
 
 const EXAMPLE = "01890a5d-ac96-774b-bcce-b302099a8057";
 

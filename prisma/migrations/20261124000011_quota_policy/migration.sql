@@ -82,7 +82,8 @@ BEGIN
          CASE WHEN EXISTS (SELECT 1 FROM workspace_plans w WHERE w.workspace_id = p_workspace AND w.from_at = v.since) THEN GREATEST(p_starts_at, v.since) ELSE p_starts_at END,
          p_ends_at, l.amount, l.amount
     FROM plan_limits l WHERE l.plan_id = v.plan_id
-   ORDER BY l.unit
+   -- Tokens before runs, as everywhere: a row that is there is locked.
+   ORDER BY l.unit DESC
   -- Opened before its campaign was extended: it goes on to the new end, and nothing of it begins anew.
   ON CONFLICT (workspace_id, unit, starts_at) DO UPDATE SET ends_at = GREATEST(quota_windows.ends_at, excluded.ends_at);
 END $$;

@@ -15,7 +15,7 @@ try {
       superuserPassword: loadState(dataDir).superuserPassword,
     });
   if (ownerUrl === null) throw new AdminError("Maru is not running here. Start it, or set DATABASE_URL.");
-  const admin = await openAdmin(ownerUrl);
+  const admin = openAdmin(ownerUrl);
   try {
     console.log(await runAdmin(process.argv.slice(2), admin));
   } finally {
