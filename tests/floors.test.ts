@@ -18,7 +18,9 @@ const FLOORS: Record<string, { may: readonly string[]; types?: readonly string[]
   worker: { may: ["contract", "domain", "model", "tools", "store", "queue", "engine"] },
   simulator: { may: ["contract"] },
   // It composes the services; nobody else may know one.
-  standalone: { may: ["contract", "model", "queue", "store", "tools", "sdk", "gateway", "worker", "simulator"] },
+  standalone: {
+    may: ["contract", "domain", "model", "queue", "store", "tools", "sdk", "gateway", "worker", "simulator"],
+  },
 };
 /** Who may speak to what lies outside. */
 const OUTSIDE: Record<string, readonly string[]> = {
