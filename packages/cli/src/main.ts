@@ -4,6 +4,9 @@ import { cliConfig } from "./config.ts";
 
 const USAGE = `maru deploy <manifest> [--dry-run]   create or roll forward a deployment
 maru run <deployment> <input>        run it and show the answer as it comes; input - reads standard input
+maru answer <run> <call> <output>    the result of a client-side tool the run waits for
+maru approve <run> <call>            let the run make a call it waits for approval of
+maru reject <run> <call> [reason]    or not
 maru quota                           what is used and what is left
 maru quota check <deployment> <input> whether that run would be accepted now
 maru runs                            the latest runs
@@ -55,11 +58,15 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
         process.stderr.write(`→ ${event.call.name} ${event.call.arguments}\n`);
       if (event.type === "run.waiting") {
         const { tool_results: results, approvals, expires_at: until } = event.required_action;
-        for (const call of results)
-          process.stderr.write(`waiting for the result of ${call.name} ${call.arguments} (${call.call_id})\n`);
-        for (const call of approvals)
-          process.stderr.write(`waiting for approval of ${call.name} ${call.arguments} (${call.call_id})\n`);
-        process.stderr.write(`until ${until}; answer with POST /v1/runs/${event.run_id}/tool-results or /approvals\n`);
+        for (const { call_id: call, name, arguments: args } of results)
+          process.stderr.write(
+            `asks you for the result of ${name} ${args}: maru answer ${event.run_id} ${call} <output>\n`,
+          );
+        for (const { call_id: call, name, arguments: args, question } of approvals)
+          process.stderr.write(
+            `${question === "outcome" ? "may have been done, again?" : "needs your approval:"} ${name} ${args}: maru approve|reject ${event.run_id} ${call}\n`,
+          );
+        process.stderr.write(`until ${until}\n`);
       }
       if ("run" in event) {
         out("\n");
@@ -73,6 +80,21 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       }
     }
     return 1;
+  }
+  if (command === "answer" && args.length >= 3) {
+    const [run = "", call = "", ...words] = args;
+    const body = { tool_results: [{ call_id: call, output: words.join(" ") }] };
+    out(`${(await client.call("submitToolResults", { params: { run }, body })).status}\n`);
+    return 0;
+  }
+  if ((command === "approve" || command === "reject") && args.length >= 2) {
+    const [run = "", call = "", ...words] = args;
+    const reason = words.length === 0 ? {} : { reason: words.join(" ") };
+    const body = { approvals: [{ call_id: call, decision: command, ...reason }] } as const;
+    out(
+      `${(await client.call("decideApprovals", { params: { run }, body: { approvals: [...body.approvals] } })).status}\n`,
+    );
+    return 0;
   }
   if (command === "doctor" && args[0] === "quota") {
     const { exact, findings } = await client.call("auditQuota", {});
