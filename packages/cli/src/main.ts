@@ -15,6 +15,12 @@ maru doctor quota                    recomputes every balance from the ledger; f
 MARU_URL (default http://127.0.0.1:8080) and MARU_API_KEY say where and as whom.
 `;
 
+// Whoever reads us (`| head`) may have read enough.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
