@@ -76,9 +76,11 @@ export const SnapshotEvent = Type.Object(
     step: Type.Integer(),
     reasoning: Type.String(),
     text: Type.String(),
+    tool_call: Type.String(),
   },
   closed,
 );
+/** All the text of the step so far, in place of what was shown of it before; empty where another worker begins it anew. */
 export type SnapshotEvent = Static<typeof SnapshotEvent>;
 
 export type LiveEvent = DeltaEvent | SnapshotEvent;

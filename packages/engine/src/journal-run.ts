@@ -49,7 +49,7 @@ export function openJournal(claim: Claim, ports: EnginePorts) {
     for (const intent of entry.start ?? []) steps.push(opened(intent, claim, at));
     for (const { seq, attempt } of entry.begin ?? []) change(seq, { state: "started", epoch: claim.epoch, attempt });
     for (const seq of entry.halt ?? []) change(seq, { state: "waiting" });
-    ports.live.committed(claim.runId, result.events);
+    ports.live.committed(claim, result.events);
     return result;
   };
 

@@ -163,7 +163,7 @@ export function createModelSteps(deps: ModelStepDeps) {
       request: requestFor,
       onDelta: (delta) => {
         written += delta.text;
-        ports.live.delta(claim.runId, step.seq, delta.kind, delta.text);
+        ports.live.delta(claim, step.seq, delta.kind, delta.text);
       },
     });
     ports.pass?.("after_model_call");

@@ -63,8 +63,9 @@ export interface JournalPort {
 
 /** Live text and committed events, for whoever listens; losing them loses nothing. */
 export interface LivePort {
-  delta(runId: string, step: number, kind: ModelDelta["kind"], text: string): void;
-  committed(runId: string, events: readonly StoredEvent[]): void;
+  /** The epoch tells a step's text from that of a worker which lost the run in the middle of it. */
+  delta(claim: Claim, step: number, kind: ModelDelta["kind"], text: string): void;
+  committed(claim: Claim, events: readonly StoredEvent[]): void;
 }
 
 export interface ClockPort {

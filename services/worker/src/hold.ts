@@ -68,7 +68,7 @@ export function createHold(deps: HoldDeps) {
       if (message.kind === "join") live.snapshot(claim.runId);
     });
     try {
-      live.port.committed(claim.runId, claim.events);
+      live.port.committed(claim, claim.events);
       const outcome = await executeRun(claim, ports, controller.signal, surelyHeld);
       if (outcome === "handed_back") await store.journal.release(claim);
       else if (outcome === "lost")

@@ -1,63 +1,70 @@
-import type { ModelDelta } from "@maru/contract";
 import type { LivePort } from "@maru/engine";
-import type { LiveBus } from "@maru/queue";
+import { type LiveBus, PIECE_UNITS, TEXT_PARTS, type TextMessage, type TextPart } from "@maru/queue";
 
 /** Text gathers this long before it is published: one message for a dozen tokens. */
 const GATHER_MS = 40;
 
 interface Written {
-  step: number;
-  reasoning: string;
-  text: string;
-  tool_call: string;
+  readonly epoch: number;
+  readonly step: number;
+  readonly texts: Record<TextPart, string>;
   /** Lengths already published. */
-  sent: { reasoning: number; text: number; tool_call: number };
+  readonly sent: Record<TextPart, number>;
 }
 
 /** The live side of the runs this process holds: deltas gathered, a snapshot for who joins in the middle. */
-export function createLive(bus: LiveBus) {
+export function createLive(bus: Pick<LiveBus, "publish">) {
   const written = new Map<string, Written>();
   const dirty = new Set<string>();
+  /** Runs somebody joined: one snapshot serves all who joined meanwhile. */
+  const joined = new Set<string>();
   let scheduled = false;
 
+  const say = (runId: string, message: TextMessage) => bus.publish(runId, message);
+  const sayText = (kind: "delta" | "piece", runId: string, now: Written, part: TextPart, from: number) => {
+    for (let offset = from; offset < now.texts[part].length; offset += PIECE_UNITS) {
+      const text = now.texts[part].slice(offset, offset + PIECE_UNITS);
+      say(runId, { kind, epoch: now.epoch, step: now.step, part, offset, text });
+    }
+  };
   const publish = (runId: string) => {
     const now = written.get(runId);
     if (now === undefined) return;
-    for (const part of ["reasoning", "text", "tool_call"] as const) {
-      const from = now.sent[part];
-      if (now[part].length === from) continue;
-      now.sent[part] = now[part].length;
-      // Well under the bus's message limit even when every character takes four bytes.
-      for (let offset = from; offset < now[part].length; offset += 1_500) {
-        bus.publish(runId, {
-          kind: "delta",
-          step: now.step,
-          part,
-          offset,
-          text: now[part].slice(offset, offset + 1_500),
-        });
-      }
+    for (const part of TEXT_PARTS) {
+      sayText("delta", runId, now, part, now.sent[part]);
+      now.sent[part] = now.texts[part].length;
     }
+    if (!joined.delete(runId)) return;
+    say(runId, { kind: "snapshot", epoch: now.epoch, step: now.step, ...now.sent });
+    for (const part of TEXT_PARTS) sayText("piece", runId, now, part, 0);
   };
   const flush = () => {
     scheduled = false;
     for (const runId of dirty) publish(runId);
     dirty.clear();
   };
+  const soon = (runId: string) => {
+    dirty.add(runId);
+    if (!scheduled) setTimeout(flush, GATHER_MS);
+    scheduled = true;
+  };
 
   const port: LivePort = {
-    delta(runId: string, step: number, kind: ModelDelta["kind"], text: string) {
+    delta({ runId, epoch }, step, part, text) {
       let now = written.get(runId);
-      if (now === undefined || now.step !== step) {
-        now = { step, reasoning: "", text: "", tool_call: "", sent: { reasoning: 0, text: 0, tool_call: 0 } };
+      if (now === undefined || now.step !== step || now.epoch !== epoch) {
+        now = {
+          epoch,
+          step,
+          texts: { reasoning: "", text: "", tool_call: "" },
+          sent: { reasoning: 0, text: 0, tool_call: 0 },
+        };
         written.set(runId, now);
       }
-      now[kind] += text;
-      dirty.add(runId);
-      if (!scheduled) setTimeout(flush, GATHER_MS);
-      scheduled = true;
+      now.texts[part] += text;
+      soon(runId);
     },
-    committed(runId, events) {
+    committed({ runId }, events) {
       // What was written comes before the event that says it is done.
       if (dirty.delete(runId)) publish(runId);
       bus.publish(runId, { kind: "events", events });
@@ -67,13 +74,13 @@ export function createLive(bus: LiveBus) {
     port,
     /** Answers a listener that joined: all the text of the step in flight. */
     snapshot(runId: string): void {
-      const now = written.get(runId);
-      if (now === undefined) return;
-      if (dirty.delete(runId)) publish(runId);
-      bus.publish(runId, { kind: "snapshot", step: now.step, reasoning: now.reasoning, text: now.text });
+      if (!written.has(runId)) return;
+      joined.add(runId);
+      soon(runId);
     },
     forget(runId: string): void {
       written.delete(runId);
+      joined.delete(runId);
       dirty.delete(runId);
     },
   };

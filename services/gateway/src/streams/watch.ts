@@ -1,7 +1,8 @@
 import type { LiveEvent } from "@maru/contract";
-import type { LiveBus, LiveMessage } from "@maru/queue";
+import type { LiveBus, LiveMessage, TextMessage } from "@maru/queue";
 import type { Store, StoredEvent } from "@maru/store";
 import type { Heads } from "./heads.ts";
+import { createTextView } from "./text-view.ts";
 
 export type Watched =
   | { readonly kind: "event"; readonly event: StoredEvent }
@@ -10,6 +11,7 @@ export type Watched =
 const PAGE = 50;
 /** Messages waiting for a slow reader; past this they are dropped and read from the rows, the text as one snapshot. */
 const MAX_WAITING = 200;
+const TEXT = new Set(["delta", "snapshot", "piece"]);
 
 export const isTerminal = (type: string): boolean =>
   /^run\.(?:completed|incomplete|failed|cancelled|expired)$/.test(type);
@@ -32,7 +34,7 @@ export function watchRun(
   let last = about.afterSeq;
   const push = (message: LiveMessage) => {
     if (message.kind === "join" || message.kind === "cancel") return;
-    if (!about.live && (message.kind === "delta" || message.kind === "snapshot")) return;
+    if (!about.live && TEXT.has(message.kind)) return;
     if (waiting.length >= MAX_WAITING) {
       waiting.length = 0;
       waiting.push({ kind: "reload" }, { kind: "behind" });
@@ -56,8 +58,7 @@ export function watchRun(
    * rows need no reading, and the text of a quick run keeps its place between the events.
    */
   async function* watch(signal: AbortSignal, createdAt: string | null = null): AsyncGenerator<Watched, void> {
-    let shown = { step: 0, reasoning: 0, text: 0, tool_call: 0 };
-    let joining = false;
+    const view = createTextView(runId, () => bus.publish(runId, { kind: "join" }));
     const onAbort = () => wake?.();
     signal.addEventListener("abort", onAbort);
 
@@ -75,11 +76,6 @@ export function watchRun(
         return;
       }
     }
-    const join = () => {
-      if (joining) return;
-      joining = true;
-      bus.publish(runId, { kind: "join" });
-    };
 
     try {
       if (createdAt !== null) {
@@ -91,7 +87,7 @@ export function watchRun(
           if (isTerminal(event.type)) return;
         }
         if (over) return;
-        if (about.live && last > 1) join();
+        if (about.live && last > 1) view.join();
       }
       while (!signal.aborted) {
         const message = waiting.shift();
@@ -112,8 +108,7 @@ export function watchRun(
           continue;
         }
         if (message.kind === "behind") {
-          joining = false;
-          if (about.live) join();
+          if (about.live) view.join();
           continue;
         }
         if (message.kind === "events") {
@@ -128,40 +123,8 @@ export function watchRun(
           }
           continue;
         }
-        if (message.kind === "snapshot") {
-          const { step, reasoning, text } = message as unknown as { step: number; reasoning: string; text: string };
-          joining = false;
-          if (
-            step < shown.step ||
-            (step === shown.step && reasoning.length <= shown.reasoning && text.length <= shown.text)
-          )
-            continue;
-          shown = { step, reasoning: reasoning.length, text: text.length, tool_call: Number.MAX_SAFE_INTEGER };
-          yield { kind: "live", event: { type: "snapshot", run_id: runId, step, reasoning, text } };
-          continue;
-        }
-        if (message.kind === "delta") {
-          const delta = message as unknown as {
-            step: number;
-            part: "reasoning" | "text" | "tool_call";
-            offset: number;
-            text: string;
-          };
-          if (delta.step < shown.step) continue;
-          if (delta.step > shown.step) shown = { step: delta.step, reasoning: 0, text: 0, tool_call: 0 };
-          const known = shown[delta.part];
-          if (delta.offset > known) {
-            if (delta.part !== "tool_call") join();
-            continue;
-          }
-          const text = delta.text.slice(known - delta.offset);
-          if (text === "") continue;
-          shown[delta.part] = known + text.length;
-          yield {
-            kind: "live",
-            event: { type: "delta", run_id: runId, step: delta.step, kind: delta.part, offset: known, text },
-          };
-        }
+        if (TEXT.has(message.kind))
+          for (const event of view.take(message as unknown as TextMessage)) yield { kind: "live", event };
       }
     } finally {
       signal.removeEventListener("abort", onAbort);
