@@ -86,6 +86,7 @@ export async function openBench(options: { concurrency?: number; worker?: false 
       secret,
       previousSecret: null,
       serving: servingOf([]),
+      operator: null,
       rateLimit: { perMinute: 100_000_000, burst: 10_000_000 },
       trustedProxies: [],
       egressAllow: {},

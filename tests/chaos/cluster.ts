@@ -75,6 +75,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       host: "127.0.0.1",
       port,
       serving: servingOf([]),
+      operator: null,
       rateLimit: { perMinute: 100_000_000, burst: 10_000_000 },
       trustedProxies: [],
       node: `gateway-${index}`,

@@ -104,6 +104,7 @@ test("after a rotation of the secret the old one's tokens stay valid, and both k
       secret: "a new secret of more than thirty-two characters",
       previousSecret: house.secret,
       serving: { served: [], simulated: true },
+      operator: null,
       rateLimit: { perMinute: 600, burst: 600 },
       trustedProxies: [],
       egressAllow: {},

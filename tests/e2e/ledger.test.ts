@@ -141,7 +141,7 @@ test("no order of moves, at once or one after another, puts the ledger out", asy
               .grant({
                 workspaceId: person.workspaceId,
                 key: `k${move.key}`,
-                unit: "tokens",
+                limit: "tokens",
                 amount: move.amount,
                 note: "",
               })

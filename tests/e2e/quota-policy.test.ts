@@ -214,7 +214,9 @@ describe("a grant", () => {
     expect(again.filter((text) => text.startsWith("Granted:")).length).toBe(1);
     expect((await quota()).windows[0].limit).toBe(10_000_570);
     expect(await refusal("grant", person.workspaceId, "tokens", "71", "--key", "g2")).toContain("another grant");
-    expect(await refusal("grant", person.workspaceId, "gold", "71", "--key", "g3")).toContain("no unit gold");
+    expect(await refusal("grant", person.workspaceId, "gold", "71", "--key", "g3")).toContain(
+      "No window of gold is open",
+    );
     expect(await refusal("grant", person.workspaceId, "runs", "1")).toContain("--key");
     expect((await audit()).exact).toBe(true);
     await house.database.query(

@@ -15,11 +15,10 @@ async function onPlan(plan: { renew?: string; tokens?: number; runs?: number; th
     "INSERT INTO plans (id, renew, time_zone, through_day) VALUES ($1, $2, 'Asia/Seoul', $3)",
     [id, plan.renew ?? "monthly", plan.throughDay ?? 28],
   );
-  await house.database.query("INSERT INTO plan_limits VALUES ($1, 'tokens', $2), ($1, 'runs', $3)", [
-    id,
-    plan.tokens ?? 10_000_000,
-    plan.runs ?? 10_000,
-  ]);
+  await house.database.query(
+    "INSERT INTO plan_limits (plan_id, unit, amount, name) VALUES ($1, 'tokens', $2, 'tokens'), ($1, 'runs', $3, 'runs')",
+    [id, plan.tokens ?? 10_000_000, plan.runs ?? 10_000],
+  );
   await house.database.query(
     "UPDATE workspaces SET plan_id = $1 WHERE id = (SELECT workspace_id FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.email = $2 LIMIT 1)",
     [id, person.email],

@@ -53,6 +53,9 @@ export interface House {
   close(): Promise<void>;
 }
 
+/** Of every house of the tests. */
+export const OPERATOR_TOKEN = "operator-token-of-the-tests-0123456789";
+
 const quiet = pino({ level: process.env.TEST_LOG ?? "silent" });
 
 export async function openHouse(
@@ -82,6 +85,7 @@ export async function openHouse(
     secret,
     previousSecret: null,
     serving: options.serving ?? servingOf([]),
+    operator: { token: OPERATOR_TOKEN, databaseUrl: database.ownerUrl },
     rateLimit: options.rateLimit ?? { perMinute: 600_000, burst: 100_000 },
     trustedProxies: [],
     egressAllow,
@@ -174,6 +178,7 @@ export async function openHouse(
             "runs:write",
             "runs:approve",
             "usage:read",
+            "quota:manage",
             "keys:manage",
           ],
         },

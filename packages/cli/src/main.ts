@@ -111,8 +111,8 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
   }
   if (command === "quota" && args[0] === "check" && args[1] !== undefined && args[2] !== undefined) {
     const check = await client.call("checkQuota", { body: { deployment: args[1], input: args.slice(2).join(" ") } });
-    for (const { unit, amount, remaining } of check.holds)
-      out(`${unit}: ${amount} would be held, ${remaining} would be left\n`);
+    for (const { limit, amount, remaining } of check.holds)
+      out(`${limit}: ${amount} would be held, ${remaining} would be left\n`);
     if (check.refusal !== null) {
       const { code, detail, frees_at: frees } = check.refusal;
       out(`${code}: ${detail}${frees === null ? "" : ` It frees at ${frees}.`}\n`);
@@ -121,10 +121,27 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
   }
   if (command === "quota") {
     const quota = await client.call("getQuota", {});
-    for (const { unit, used, reserved, limit, remaining, last_day, days_left } of quota.windows) {
-      out(
-        `${unit}: ${used} used, ${reserved} held, ${remaining} left of ${limit}; through ${last_day} (${days_left} days left)\n`,
-      );
+    for (const {
+      name,
+      used,
+      reserved,
+      limit,
+      remaining,
+      last_day,
+      days_left,
+      per,
+      after,
+      subject,
+      subject_id,
+    } of quota.windows) {
+      const whose = subject === "workspace" ? "" : ` (${subject} ${subject_id})`;
+      const until =
+        last_day !== null
+          ? `through ${last_day} (${days_left} days left), then it ${after}`
+          : per === null
+            ? "at a time"
+            : `in any ${per}`;
+      out(`${name}${whose}: ${used} used, ${reserved} held, ${remaining} left of ${limit}; ${until}\n`);
     }
     return 0;
   }

@@ -72,6 +72,21 @@ export const OnThreadBusy = Type.Enum(["reject", "enqueue", "interrupt"], {
 });
 export type OnThreadBusy = Static<typeof OnThreadBusy>;
 
+export const OnLimit = Type.Enum(["reject", "queue"], {
+  description:
+    "What becomes of a run that a limit of pace (concurrent_runs, requests) has no room for. reject: it is refused; queue: it " +
+    "is accepted and waits. Default: reject",
+});
+export type OnLimit = Static<typeof OnLimit>;
+
+/** What a manifest says of its deployment beside the agent; a change of it makes no revision. */
+export interface DeploySettings {
+  readonly onThreadBusy: OnThreadBusy;
+  readonly onLimit: OnLimit;
+  /** Null = as many as the plan allows. */
+  readonly concurrency: number | null;
+}
+
 const ToolName = Type.String({ pattern: TOOL_NAME_PATTERN });
 const Parameters = Type.Object({}, { additionalProperties: true, description: "JSON Schema of the arguments" });
 
@@ -232,6 +247,14 @@ export const AgentManifest = Type.Object(
             Type.String({ pattern: NAME_PATTERN, maxLength: 63, description: "Default: the agent's name" }),
           ),
           onThreadBusy: Type.Optional(OnThreadBusy),
+          concurrency: Type.Optional(
+            Type.Integer({
+              minimum: 1,
+              maximum: 100_000,
+              description: "Runs of the deployment at a time, queued ones and those with a worker. Default: the plan's",
+            }),
+          ),
+          onLimit: Type.Optional(OnLimit),
         },
         closed,
       ),

@@ -2,6 +2,8 @@ import Type, { type Static } from "typebox";
 import { NAME_PATTERN } from "./manifest.ts";
 import { Count, closed, Id, Instant, Metadata, Nullable } from "./schema.ts";
 
+export * from "./quota.ts";
+
 const Name = Type.String({ pattern: NAME_PATTERN });
 
 export const SCOPES = [
@@ -11,6 +13,7 @@ export const SCOPES = [
   "runs:write",
   "runs:approve",
   "usage:read",
+  "quota:manage",
   "keys:manage",
 ] as const;
 export const Scope = Type.Enum([...SCOPES]);
@@ -93,6 +96,10 @@ export const Deployment = Type.Object(
     model: Type.String(),
     fallbacks: Type.Array(Type.String()),
     on_thread_busy: Type.Enum(["reject", "enqueue", "interrupt"]),
+    on_limit: Type.Enum(["reject", "queue"]),
+    concurrency: Nullable(
+      Type.Integer({ minimum: 1, description: "Runs at a time; null = as many as the plan allows" }),
+    ),
     health: Type.Object(
       {
         status: Type.Enum(["ready", "degraded"]),
@@ -513,85 +520,6 @@ export const ModelEndpointChange = Type.Object(
   { ...closed, minProperties: 1 },
 );
 export type ModelEndpointChange = Static<typeof ModelEndpointChange>;
-
-export const QUOTA_UNITS = ["tokens", "runs"] as const;
-export type QuotaUnit = (typeof QUOTA_UNITS)[number];
-
-export const QuotaWindow = Type.Object(
-  {
-    unit: Type.Enum([...QUOTA_UNITS]),
-    limit: Count,
-    used: Count,
-    reserved: Type.Integer({ minimum: 0, description: "Held by runs in flight; what they don't use comes back" }),
-    remaining: Type.Integer({ minimum: 0, description: "limit − used − reserved, never below zero" }),
-    overdraft: Type.Integer({ minimum: 0, description: "What a model reported beyond its reservation" }),
-    started_at: Instant,
-    ends_at: Type.String({ format: "date-time", description: "Exclusive: the first instant after the window" }),
-    last_day: Type.String({ format: "date", description: "The last day of the window, in its time zone" }),
-    time_zone: Type.String(),
-    resets_at: Nullable(Instant),
-    days_left: Count,
-  },
-  closed,
-);
-export type QuotaWindow = Static<typeof QuotaWindow>;
-
-export const Quota = Type.Object(
-  {
-    plan: Type.String(),
-    renew: Type.Enum(["monthly", "none", "campaign"]),
-    windows: Type.Array(QuotaWindow),
-    as_of: Instant,
-  },
-  closed,
-);
-export type Quota = Static<typeof Quota>;
-
-export const QuotaCheck = Type.Object(
-  {
-    admitted: Type.Boolean(),
-    enqueued: Type.Boolean({ description: "It would wait its turn in its thread" }),
-    holds: Type.Array(
-      Type.Object(
-        {
-          unit: Type.Enum([...QUOTA_UNITS]),
-          amount: Type.Integer({ minimum: 0, description: "Held until the model reports what it used" }),
-          remaining: Type.Integer({ description: "What is left of the window then" }),
-        },
-        closed,
-      ),
-    ),
-    refusal: Nullable(
-      Type.Object(
-        {
-          code: Type.String({ description: "What POST /v1/runs would answer" }),
-          status: Type.Integer(),
-          detail: Type.String(),
-          limit: Nullable(Type.String()),
-          frees_at: Nullable(Type.String({ format: "date-time", description: "When that limit starts anew" })),
-          ended_at: Nullable(Type.String({ format: "date-time", description: "When the tier ended, for good" })),
-        },
-        closed,
-      ),
-    ),
-  },
-  closed,
-);
-export type QuotaCheck = Static<typeof QuotaCheck>;
-
-export const QuotaAudit = Type.Object(
-  {
-    exact: Type.Boolean(),
-    findings: Type.Array(
-      Type.Object(
-        { finding: Type.String(), subject: Type.String(), expected: Type.Integer(), found: Type.Integer() },
-        closed,
-      ),
-    ),
-  },
-  closed,
-);
-export type QuotaAudit = Static<typeof QuotaAudit>;
 
 export const UsageGroup = Type.Object(
   {

@@ -132,7 +132,7 @@ export function openApiDocument(info: { version: string; serverUrl: string }): o
       summary: route.summary,
       ...(route.description === undefined ? {} : { description: route.description }),
       security: route.access === "public" ? [] : [{ bearer: [] }],
-      ...(route.access === "public" || route.access === "user" ? {} : { "x-scope": route.access }),
+      ...(["public", "user", "operator"].includes(route.access) ? {} : { "x-scope": route.access }),
       parameters: parameters(route),
       ...(route.body === undefined
         ? {}
@@ -159,9 +159,18 @@ export function openApiDocument(info: { version: string; serverUrl: string }): o
       license: { name: "Apache-2.0", identifier: "Apache-2.0" },
     },
     servers: [{ url: info.serverUrl }],
-    tags: ["auth", "api-keys", "deployments", "agents", "runs", "threads", "models", "quota", "operations"].map(
-      (name) => ({ name }),
-    ),
+    tags: [
+      "auth",
+      "api-keys",
+      "deployments",
+      "agents",
+      "runs",
+      "threads",
+      "models",
+      "quota",
+      "admin",
+      "operations",
+    ].map((name) => ({ name })),
     paths,
     components: {
       securitySchemes: {

@@ -2,12 +2,12 @@ import type { Static, TSchema } from "typebox";
 import type { Scope } from "./objects.ts";
 import type { ProblemCode } from "./problem.ts";
 
-/** What a request must show: nothing, a signed-in person, or credentials with a scope (a person has them all). */
-export type Access = "public" | "user" | Scope;
+/** What a request must show: nothing, a signed-in person, credentials with a scope (a person has them all), or the operator's token. */
+export type Access = "public" | "user" | "operator" | Scope;
 
 /** One call of the API: everything the gateway enforces, the OpenAPI document says and the SDK types. */
 export interface RouteContract {
-  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly path: string;
   readonly tag: string;
   readonly summary: string;

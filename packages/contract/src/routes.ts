@@ -2,6 +2,7 @@ import Type from "typebox";
 import { DeltaEvent, DurableEvent, SnapshotEvent } from "./events.ts";
 import { AgentManifest, NAME_PATTERN, OnThreadBusy } from "./manifest.ts";
 import * as o from "./objects.ts";
+import { operatorRoutes } from "./operator-routes.ts";
 import type { RouteContract } from "./route.ts";
 import { closed, Id, Instant, Metadata, Nullable, Page, PageQuery, Text } from "./schema.ts";
 
@@ -87,6 +88,16 @@ export const Fork = Type.Object(
   },
   closed,
 );
+
+/** Why a run is not admitted. */
+const QUOTA_PROBLEMS = [
+  "quota_exhausted",
+  "free_tier_ended",
+  "free_tier_not_begun",
+  "concurrency_exceeded",
+  "queue_full",
+  "run_too_large",
+] as const;
 
 export const routes = {
   // --- auth
@@ -305,7 +316,7 @@ export const routes = {
     body: CreateRun,
     replies: { 200: o.Run, 202: o.Run },
     events: Type.Union([DurableEvent, DeltaEvent, SnapshotEvent]),
-    problems: ["not_found", "thread_busy", "thread_full", "quota_exhausted", "free_tier_ended", "free_tier_not_begun"],
+    problems: ["not_found", "thread_busy", "thread_full", ...QUOTA_PROBLEMS],
     idempotent: true,
   },
   listRuns: {
@@ -421,14 +432,7 @@ export const routes = {
     params: RunParam,
     body: Fork,
     replies: { 202: o.Run },
-    problems: [
-      "step_not_finished",
-      "payload_expired",
-      "unknown_model",
-      "quota_exhausted",
-      "free_tier_ended",
-      "free_tier_not_begun",
-    ],
+    problems: ["step_not_finished", "payload_expired", "unknown_model", ...QUOTA_PROBLEMS],
     idempotent: true,
   },
   // --- threads
@@ -560,6 +564,40 @@ export const routes = {
     replies: { 200: o.QuotaCheck },
     problems: ["not_found"],
   },
+  listLimits: {
+    method: "GET",
+    path: "/v1/quota/limits",
+    tag: "quota",
+    summary: "The limits the workspace set itself",
+    access: "usage:read",
+    replies: { 200: Type.Object({ data: Type.Array(o.QuotaLimit) }, closed) },
+  },
+  setLimit: {
+    method: "PUT",
+    path: "/v1/quota/limits/{name}",
+    tag: "quota",
+    summary: "Set a limit of one's own: for the workspace, or for API keys, deployments or end users",
+    description:
+      "In force with the next run. It lies within the plan's limits, never over them. `per`: the plan's period, or a rolling " +
+      "span; requests need one, concurrent_runs and run_tokens have none.",
+    access: "quota:manage",
+    params: Type.Object({ name: o.LimitName }, closed),
+    headers: Type.Object({ "if-match": Type.Optional(Type.String({ maxLength: 200 })) }),
+    body: o.QuotaLimitFields,
+    replies: { 200: o.QuotaLimit, 201: o.QuotaLimit },
+    problems: ["too_many_limits", "precondition_failed"],
+  },
+  deleteLimit: {
+    method: "DELETE",
+    path: "/v1/quota/limits/{name}",
+    tag: "quota",
+    summary: "Remove a limit of one's own; runs in flight settle in what it had open",
+    access: "quota:manage",
+    params: Type.Object({ name: o.LimitName }, closed),
+    headers: Type.Object({ "if-match": Type.Optional(Type.String({ maxLength: 200 })) }),
+    replies: { 204: null },
+    problems: ["precondition_failed"],
+  },
   getUsage: {
     method: "GET",
     path: "/v1/usage",
@@ -618,6 +656,7 @@ export const routes = {
     access: "public",
     replies: { 200: o.Readiness, 503: o.Readiness },
   },
+  ...operatorRoutes,
 } as const satisfies Record<string, RouteContract>;
 
 export type Routes = typeof routes;

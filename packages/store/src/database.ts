@@ -31,6 +31,7 @@ export type WorkspaceClient = Pick<
   | "workspace"
   | "idempotencyRecord"
   | "modelEndpoint"
+  | "workspaceLimit"
 >;
 
 export interface DatabaseOptions {

@@ -2,8 +2,10 @@ import {
   type Agent,
   type AgentSpec,
   type Deployment,
+  type DeploySettings,
   idOf,
   newId,
+  type OnLimit,
   type OnThreadBusy,
   Problem,
   type Revision,
@@ -23,7 +25,7 @@ export interface DeployRequest {
   readonly dryRun: boolean;
   /** The ETag the caller last saw, or null. */
   readonly ifMatch: string | null;
-  readonly onThreadBusy: OnThreadBusy;
+  readonly settings: DeploySettings;
 }
 
 /** Agents, their revisions and the deployments that run them. */
@@ -53,11 +55,13 @@ export function createDeployments(db: Database) {
             reserve_tokens: request.reserveTokens,
             dry_run: request.dryRun,
             if_match: request.ifMatch,
-            on_thread_busy: request.onThreadBusy,
+            on_thread_busy: request.settings.onThreadBusy,
+            on_limit: request.settings.onLimit,
+            concurrency: request.settings.concurrency,
           },
         ]);
         const { r } = only(rows);
-        return { action: r.action, before: r.before, busyBefore: r.busy_before, revision: r.revision };
+        return { action: r.action, before: r.before, settingsBefore: r.settings_before, revision: r.revision };
       } catch (error) {
         return asProblem(error, {
           MD001: () => new Problem("name_taken", `The deployment ${request.deployment} belongs to another agent.`),
@@ -142,7 +146,7 @@ export type Deployments = ReturnType<typeof createDeployments>;
 interface DeployRow {
   readonly action: "create" | "update" | "unchanged";
   readonly before: AgentSpec | null;
-  readonly busy_before: OnThreadBusy | null;
+  readonly settings_before: DeploySettings | null;
   readonly revision: number | null;
 }
 
@@ -155,6 +159,8 @@ function deploymentObject(row: {
   agent: { name: string };
   current: { spec: unknown };
   onThreadBusy: string;
+  onLimit: string;
+  concurrency: number | null;
 }): StoredDeployment {
   const { model } = row.current.spec as AgentSpec;
   return {
@@ -165,6 +171,8 @@ function deploymentObject(row: {
     model: model.name,
     fallbacks: [...(model.fallbacks ?? [])],
     on_thread_busy: row.onThreadBusy as OnThreadBusy,
+    on_limit: row.onLimit as OnLimit,
+    concurrency: row.concurrency,
     created_at: instant(row.createdAt),
     updated_at: instant(row.updatedAt),
   };

@@ -3,6 +3,7 @@ import { type DatabaseOptions, openDatabase } from "./database.ts";
 import { createDeployments } from "./deployments.ts";
 import { createIdempotency } from "./idempotency.ts";
 import { createJournal } from "./journal.ts";
+import { createLimits } from "./limits.ts";
 import { createModels } from "./models.ts";
 import { createQuotas } from "./quota.ts";
 import { createRuns } from "./runs.ts";
@@ -13,6 +14,7 @@ import { createUsage } from "./usage.ts";
 export type { Accounts, FoundApiKey, Session } from "./accounts.ts";
 export type { Deployments, StoredDeployment } from "./deployments.ts";
 export type { Claim, Journal, JournalWrite, NextRun, StepDone, StepIntent, WriteResult } from "./journal.ts";
+export type { LimitFields } from "./limits.ts";
 export {
   type CatalogueRow,
   type Endpoint,
@@ -21,7 +23,7 @@ export {
   type Withdrawal,
   withOverride,
 } from "./models.ts";
-export type { Answers, NewFork, NewRun, RunFilter, Runs, StoredEvent } from "./runs.ts";
+export type { Answers, NewFork, NewRun, RunFilter, RunNotice, Runs, StoredEvent } from "./runs.ts";
 export {
   type ApprovalAsked,
   type Decision,
@@ -45,6 +47,7 @@ export async function openStore(options: DatabaseOptions) {
     deployments: createDeployments(db),
     idempotency: createIdempotency(db),
     journal: createJournal(db),
+    limits: createLimits(db),
     models: createModels(db),
     quotas,
     runs: createRuns(db, quotas),

@@ -5,6 +5,7 @@ import {
   newId,
   type OnThreadBusy,
   Problem,
+  type QuotaSubject,
   type QuotaUnit,
   type RequiredAction,
   type Run,
@@ -35,13 +36,24 @@ export interface NewRun {
   readonly idempotency: { readonly key: string; readonly requestHash: Buffer } | null;
 }
 
+export interface RunNotice {
+  readonly name: string;
+  readonly used: number;
+  readonly limit: number;
+  readonly ends_at: string;
+}
+
 export interface Created {
   readonly run: Run;
   readonly replayed: boolean;
   /** It waits its turn in its thread. */
   readonly behind: boolean;
+  /** It waits for a limit of pace. */
+  readonly parked: boolean;
   /** Runs it cancelled that are still with a worker. */
   readonly interrupted: readonly string[];
+  /** Windows the run is in that are nearly used up, or end soon. */
+  readonly notices: readonly RunNotice[];
 }
 
 /** Answers to what a run waits for. */
@@ -93,6 +105,8 @@ export function createRuns(db: Database, quotas: Quotas) {
       run: runObject(r.run),
       replayed: r.replayed,
       behind: r.behind ?? false,
+      parked: r.parked ?? false,
+      notices: r.notices ?? [],
       interrupted: (r.interrupted ?? []).map((id) => idOf("run", id)),
     };
   };
@@ -125,6 +139,10 @@ export function createRuns(db: Database, quotas: Quotas) {
         "Wait for the thread's run to end, cancel it, or send on_thread_busy: enqueue or interrupt.",
       ),
     MR004: () => new Problem("idempotency_mismatch", "Use a new key for a new request."),
+    MQ003: () =>
+      new Problem("queue_full", "A thousand runs of the deployment wait: wait for some to end.", {
+        retryAfterMs: 1_000,
+      }),
     MR005: () => new Problem("thread_full", "A hundred runs wait their turn in it: wait for some to end."),
   });
 
@@ -376,12 +394,22 @@ const newRunRow = (workspaceId: string, run: NewRun) => ({
 export interface Checked {
   /** It would wait its turn in its thread. */
   readonly behind: boolean;
-  readonly holds: readonly { readonly unit: QuotaUnit; readonly amount: number; readonly remaining: number }[];
+  /** It would wait for a limit of pace. */
+  readonly parked: boolean;
+  readonly holds: readonly {
+    readonly limit: string;
+    readonly subject: QuotaSubject;
+    readonly unit: QuotaUnit;
+    readonly amount: number;
+    readonly remaining: number;
+  }[];
 }
 interface CreatedRow {
   readonly run: RunRow;
   readonly replayed: boolean;
   readonly behind?: boolean;
+  readonly parked?: boolean;
+  readonly notices?: readonly RunNotice[];
   readonly interrupted?: readonly string[];
 }
 type AnswerRow =

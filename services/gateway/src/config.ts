@@ -15,6 +15,8 @@ export interface GatewayConfig {
   readonly previousSecret: string | null;
   /** Which models this installation's hosts serve, and whether the built-in simulator stands in for them. */
   readonly serving: { readonly served: readonly string[]; readonly simulated: boolean };
+  /** The API operators change quota policy by; null: there is none. The login is a member of maru_operator. */
+  readonly operator: { readonly token: string; readonly databaseUrl: string } | null;
   /** Calls a caller may make in a minute, and how many at once. */
   readonly rateLimit: { readonly perMinute: number; readonly burst: number };
   /** Proxies whose X-Forwarded-For is believed, as addresses or CIDR ranges. */
@@ -48,6 +50,7 @@ export function gatewayConfig(env: NodeJS.ProcessEnv): GatewayConfig {
     secret,
     previousSecret: env.MARU_SECRET_PREVIOUS || null,
     serving: servingOf(readModelHosts(env)),
+    operator: operatorOf(env),
     rateLimit: {
       perMinute: integer(env, "RATE_LIMIT_PER_MINUTE", 6_000),
       burst: integer(env, "RATE_LIMIT_BURST", 1_000),
@@ -61,6 +64,15 @@ export function gatewayConfig(env: NodeJS.ProcessEnv): GatewayConfig {
     logLevel: env.LOG_LEVEL ?? "info",
     node: env.HOSTNAME ? `${env.HOSTNAME}-${process.pid}` : randomUUID(),
   };
+}
+
+function operatorOf(env: NodeJS.ProcessEnv): GatewayConfig["operator"] {
+  const { OPERATOR_TOKEN: token, OPERATOR_DATABASE_URL: databaseUrl } = env;
+  if (!token && !databaseUrl) return null;
+  if (!token || !databaseUrl) throw new Error("OPERATOR_TOKEN and OPERATOR_DATABASE_URL must be set together");
+  if (!/^[\x21-\x7e]{32,}$/.test(token))
+    throw new Error("OPERATOR_TOKEN must be 32 printable characters or more, without spaces");
+  return { token, databaseUrl };
 }
 
 function integer(env: NodeJS.ProcessEnv, name: string, fallback: number): number {

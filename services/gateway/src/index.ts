@@ -3,6 +3,7 @@ import { newId, Problem } from "@maru/contract";
 import { createSealer, deriveKey, ENDPOINT_KEYS } from "@maru/domain";
 import { createLiveBus, createWakeUps, type LiveBus } from "@maru/queue";
 import { openStore } from "@maru/store";
+import { openAdmin } from "@maru/store/admin";
 import { createEgress } from "@maru/tools";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import ajvFormats from "ajv-formats";
@@ -25,6 +26,7 @@ import { authRoutes } from "./routes/auth.ts";
 import { deploymentRoutes } from "./routes/deployments.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { operationsRoutes } from "./routes/operations.ts";
+import { operatorRoutes } from "./routes/operator.ts";
 import { quotaRoutes } from "./routes/quota.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { threadRoutes } from "./routes/threads.ts";
@@ -94,7 +96,9 @@ export async function createGateway(deps: {
     ...(config.previousSecret === null ? [] : [signingKey(config.previousSecret)]),
   ] as const;
   const tokens = await accessTokens(app, keys as [ReturnType<typeof signingKey>, ...ReturnType<typeof signingKey>[]]);
-  const authenticator = createAuthenticator({ store, tokens, now });
+  const operatorToken = config.operator?.token ?? null;
+  const authenticator = createAuthenticator({ store, tokens, operatorToken, now });
+  const admin = config.operator === null ? null : openAdmin(config.operator.databaseUrl);
   const pages = createPages(deriveKey(config.secret, "cursors"));
   const sealerFor = (purpose: string) => {
     const previous = config.previousSecret === null ? [] : [deriveKey(config.previousSecret, purpose)];
@@ -128,6 +132,7 @@ export async function createGateway(deps: {
     ...threadRoutes({ store, pages }),
     ...modelRoutes({ models: store.models, serving, sealer: sealerFor(ENDPOINT_KEYS), allowedHosts, now }),
     ...quotaRoutes({ store, pages, simulated: serving.simulated, now }),
+    ...operatorRoutes(admin),
     ...operationsRoutes({ store, bus, draining: () => closing.signal.aborted }),
   };
   bindRoutes(app, handlers, {
@@ -148,6 +153,7 @@ export async function createGateway(deps: {
       await wakeUps.close();
       if (deps.bus === undefined) await bus.close();
       await egress.close();
+      await admin?.close();
       await store.close();
     },
   };

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
-import { dayEnd } from "@maru/domain";
-import { type Admin, AdminError } from "@maru/store/admin";
+import { type Plan, QUOTA_SUBJECTS, QUOTA_UNITS, type QuotaSubject, type QuotaUnit } from "@maru/contract";
+import { dayEnd, spanSeconds } from "@maru/domain";
+import { type Admin, AdminError, type NewPlanFields } from "@maru/store/admin";
 
 export const ADMIN_USAGE = `npm run admin -- <command>
 
@@ -8,8 +9,12 @@ plans                                           every plan, its limits, a campai
 campaign make <id> --from <day> --through <day> [--zone Asia/Seoul] [--tokens N] [--runs N] [--note …]
 campaign extend <id> --through <day> [--effective <instant>] [--zone Asia/Seoul] [--note …]
 plan <workspace> <plan> [--from <instant>] [--note …]
-grant <workspace> <tokens|runs> <amount> --key <key> [--note …]
+grant <workspace> <limit> <amount> --key <key> [--note …]
+plan make <id> --limit <unit=amount[/per][@subject]>… [--through-day 28] [--zone Asia/Seoul] [--note …]
+plans <workspace>                               which plans it was, is and will be on
+actions                                         what operators did, newest first
 
+A limit is as tokens=1000000, requests=60/1m, cost_micros=5000000/1d@api_key, concurrent_runs=20, run_tokens=100000.
 Days are YYYY-MM-DD, whole, in the zone: “through” a day means to its end. Instants are RFC 3339, as 2026-02-01T00:00:00Z.
 DATABASE_URL says where; without it the running local Maru is meant.
 `;
@@ -27,8 +32,8 @@ export async function runAdmin(args: readonly string[], admin: Admin): Promise<s
     return plans
       .map(({ id, renew, time_zone, through_day, limits, terms }) =>
         [
-          `${id}: ${limits ?? "no limits"}; ${renew === "campaign" ? "campaign" : `through the ${through_day}th, ${renew}`}, ${time_zone}`,
-          ...(terms === null ? [] : terms.split("\n").map((term) => `  ${term}`)),
+          `${id}: ${limits.map(inWords).join(", ")}; ${renew === "campaign" ? "campaign" : `through the ${through_day}th, ${renew}`}, ${time_zone}`,
+          ...terms.map(({ starts_at, ends_at, note }) => `  ${minute(starts_at)} to ${minute(ends_at)}: ${note}`),
         ].join("\n"),
       )
       .join("\n");
@@ -36,13 +41,34 @@ export async function runAdmin(args: readonly string[], admin: Admin): Promise<s
   if (command === "campaign" && rest[0] === "make" && rest[1] !== undefined) {
     const startsAt = dayStart(values.from, zone);
     const endsAt = day("--through", values.through, zone);
-    const limits = {
-      ...(values.tokens === undefined ? {} : { tokens: amount("--tokens", values.tokens) }),
-      ...(values.runs === undefined ? {} : { runs: amount("--runs", values.runs) }),
-    };
-    if (Object.keys(limits).length < 2) throw new AdminError("Give both --tokens and --runs.");
-    await admin.makeCampaign({ id: rest[1], timeZone: zone, startsAt, endsAt, limits, note });
+    if (values.tokens === undefined || values.runs === undefined)
+      throw new AdminError("Give both --tokens and --runs.");
+    const limits = [
+      { unit: "tokens" as const, amount: amount("--tokens", values.tokens), spanS: null },
+      { unit: "runs" as const, amount: amount("--runs", values.runs), spanS: null },
+      ...limitsOf(values.limit),
+    ];
+    const term = { renew: "campaign" as const, startsAt, endsAt, throughDay: null, graceS: null };
+    await admin.makePlan({ id: rest[1], timeZone: zone, limits, note, ...term });
     return `${rest[1]}: from ${startsAt.toISOString()} to ${endsAt.toISOString()}.`;
+  }
+  if (command === "plan" && rest[0] === "make" && rest[1] !== undefined) {
+    const limits = limitsOf(values.limit);
+    const through = Number(values["through-day"] ?? 28);
+    if (!Number.isInteger(through) || through < 1 || through > 31)
+      throw new AdminError("--through-day must be from 1 to 31.");
+    day("--zone", "2026-01-28", zone);
+    const period = { renew: "monthly" as const, throughDay: through, startsAt: null, endsAt: null, graceS: null };
+    await admin.makePlan({ id: rest[1], timeZone: zone, limits, note, ...period });
+    return `${rest[1]}: ${limits.length} limits, through the ${through}th of each month, ${zone}.`;
+  }
+  if (command === "actions" && rest.length === 0) {
+    const actions = await admin.actions();
+    return actions.map((item) => `${item.at}  ${item.action}  ${JSON.stringify(item.arguments)}`).join("\n");
+  }
+  if (command === "plans" && rest[0] !== undefined) {
+    const plans = await admin.plansOf(rest[0]);
+    return plans.map(({ plan, from, note: why }) => `${plan} from ${from}${why === "" ? "" : `: ${why}`}`).join("\n");
   }
   if (command === "campaign" && rest[0] === "extend" && rest[1] !== undefined) {
     const endsAt = day("--through", values.through, zone);
@@ -56,12 +82,11 @@ export async function runAdmin(args: readonly string[], admin: Admin): Promise<s
   }
   if (command === "grant" && rest.length === 3) {
     const [workspaceId, unit, text] = rest as [string, string, string];
-    if (unit !== "tokens" && unit !== "runs") throw new AdminError(`There is no unit ${unit}: tokens or runs.`);
     if (!values.key) throw new AdminError("Give --key: a repeated grant of one key is one grant.");
     const { granted, amount: limit } = await admin.grant({
       workspaceId,
       key: values.key,
-      unit,
+      limit: unit,
       amount: amount("the amount", text),
       note,
     });
@@ -85,6 +110,8 @@ function parse(args: readonly string[]) {
         runs: option,
         key: option,
         note: option,
+        "through-day": option,
+        limit: { ...option, multiple: true },
       },
     });
   } catch (error) {
@@ -122,6 +149,34 @@ function instantOf(name: string, text: string | undefined): Date | null {
     throw new AdminError(`${name} must be an instant as 2026-02-01T00:00:00Z, not ${text}.`);
   return instant;
 }
+
+/** Limits as `--limit` says them. */
+function limitsOf(texts: readonly string[] | undefined): NewPlanFields["limits"] {
+  return (texts ?? []).map((text) => {
+    const match = /^([a-z_]+)=(\d+)(?:\/(\w+))?(?:@([a-z_]+))?$/.exec(text);
+    const [, unit = "", count = "", per, subject] = match ?? [];
+    if (match === null || !(QUOTA_UNITS as readonly string[]).includes(unit))
+      throw new AdminError(
+        `--limit ${text} is none: write unit=amount, unit=amount/per or …@subject. Units: ${QUOTA_UNITS.join(", ")}.`,
+      );
+    if (subject !== undefined && !(QUOTA_SUBJECTS as readonly string[]).includes(subject))
+      throw new AdminError(`--limit ${text}: a subject is one of ${QUOTA_SUBJECTS.join(", ")}.`);
+    const spanS = per === undefined ? null : spanSeconds(per);
+    if (Number.isNaN(spanS)) throw new AdminError(`--limit ${text}: a span is as 60s, 1m, 1h or 1d.`);
+    return {
+      name: [unit, ...(per === undefined ? [] : [per]), ...(subject === undefined ? [] : [subject])].join("."),
+      unit: unit as QuotaUnit,
+      amount: amount("--limit", count),
+      spanS,
+      ...(subject === undefined ? {} : { subject: subject as QuotaSubject }),
+    };
+  });
+}
+
+const inWords = ({ amount: count, unit, per, subject }: Plan["limits"][number]): string =>
+  `${count} ${unit}${per === null || per === "period" ? "" : ` per ${per}`}${subject === "workspace" ? "" : ` for each ${subject}`}`;
+
+const minute = (instant: string): string => `${instant.slice(0, 16)}Z`;
 
 function amount(name: string, text: string): number {
   const value = Number(text);

@@ -92,6 +92,7 @@ export async function startAll(config: StandaloneConfig, state: LocalState, logg
         secret: state.secret,
         previousSecret: null,
         serving,
+        operator: { token: state.operatorToken, databaseUrl: ownerUrl },
         rateLimit: { perMinute: 60_000, burst: 5_000 },
         trustedProxies: [],
         egressAllow,

@@ -99,6 +99,7 @@ async function showRun(events: ReturnType<Client["run"]>, print: (text: string) 
 
 function showQuota(quota: Quota, line: (text: string) => void): void {
   for (const { unit, used, limit, remaining, last_day, time_zone, days_left } of quota.windows) {
+    if (last_day === null) continue;
     const format = (count: number) => count.toLocaleString("en-US");
     line(
       `  ${unit.padEnd(6)} ${format(used)} of ${format(limit)} used, ${format(remaining)} left; through ${last_day} 24:00 ${time_zone} (${days_left} days left), ${quota.renew === "monthly" ? "then renewed" : "then it ends"}`,

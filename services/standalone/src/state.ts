@@ -8,6 +8,8 @@ export interface LocalState {
   readonly runtimePassword: string;
   readonly secret: string;
   readonly account: { readonly email: string; readonly password: string };
+  /** For the API operators change quota policy by. */
+  readonly operatorToken: string;
   /** Null until the first API key was made. */
   readonly apiKey: string | null;
 }
@@ -16,17 +18,26 @@ export interface LocalState {
 export function loadState(dataDir: string): LocalState {
   mkdirSync(dataDir, { recursive: true });
   const file = join(dataDir, "state.json");
-  if (existsSync(file)) return JSON.parse(readFileSync(file, "utf8")) as LocalState;
+  if (existsSync(file)) return withOperator(dataDir, JSON.parse(readFileSync(file, "utf8")) as LocalState);
   const random = () => randomBytes(24).toString("base64url");
   const state: LocalState = {
     superuserPassword: random(),
     runtimePassword: random(),
     secret: randomBytes(32).toString("base64url"),
     account: { email: "you@example.com", password: random() },
+    operatorToken: random(),
     apiKey: null,
   };
   saveState(dataDir, state);
   return state;
+}
+
+/** A folder of a version that had no operator token gets one. */
+function withOperator(dataDir: string, state: LocalState): LocalState {
+  if (state.operatorToken !== undefined) return state;
+  const whole = { ...state, operatorToken: randomBytes(24).toString("base64url") };
+  saveState(dataDir, whole);
+  return whole;
 }
 
 export function saveState(dataDir: string, state: LocalState): void {

@@ -40,6 +40,7 @@ const sealingKeys = ({ secret, previousSecret }: WorkerConfig): [Buffer, ...Buff
 /** Runs whose payload is removed at a time: a statement of some milliseconds. */
 const EXPIRE_BATCH = 100;
 const SWEEP_LIMIT = 200;
+const LEAKED_BATCH = 100;
 
 /** Executes runs: wake-ups say which to look at, the database says whether there is anything to do. */
 export async function createWorker(deps: {
@@ -148,6 +149,9 @@ export async function createWorker(deps: {
   const keep = async () => {
     try {
       await store.idempotency.forgetOld();
+      await store.quotas.noticeEnding();
+      const leaked = await store.quotas.expireLeaked(LEAKED_BATCH);
+      if (leaked > 0) logger.error({ runs: leaked }, "reservations of runs that had ended were given back");
       if (config.retentionDays === 0) return;
       const before = new Date(Date.now() - config.retentionDays * 86_400_000);
       while (!stopping && (await store.runs.expirePayloads(before, EXPIRE_BATCH)) === EXPIRE_BATCH);

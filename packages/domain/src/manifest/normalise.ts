@@ -3,10 +3,10 @@ import {
   type AgentSpec,
   type ApprovalSpec,
   type CatalogueModel,
+  type DeploySettings,
   type HttpMethod,
   type HttpToolSpec,
   LIMITS,
-  type OnThreadBusy,
   PROBLEMS,
   Problem,
   type ProblemCode,
@@ -40,7 +40,7 @@ export interface NormaliseDeps {
 export function normaliseManifest(
   value: unknown,
   deps: NormaliseDeps,
-): { spec: AgentSpec; deployment: string; onThreadBusy: OnThreadBusy } {
+): { spec: AgentSpec; deployment: string; settings: DeploySettings } {
   const wrong = schemaErrors(value);
   if (wrong.length > 0) throw refusal(wrong, deps);
   const manifest = value as AgentManifest;
@@ -231,7 +231,12 @@ export function normaliseManifest(
     },
   };
   if (errors.length > 0) throw refusal(errors, deps);
-  return { spec: normal, deployment: deploy?.name ?? metadata.name, onThreadBusy: deploy?.onThreadBusy ?? "reject" };
+  const settings: DeploySettings = {
+    onThreadBusy: deploy?.onThreadBusy ?? "reject",
+    onLimit: deploy?.onLimit ?? "reject",
+    concurrency: deploy?.concurrency ?? null,
+  };
+  return { spec: normal, deployment: deploy?.name ?? metadata.name, settings };
 }
 
 function refusal(errors: readonly ProblemDetail[], { locate }: NormaliseDeps): Problem {

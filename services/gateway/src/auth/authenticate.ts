@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { type Access, Problem, SCOPES, type Scope } from "@maru/contract";
 import { hashApiSecret, parseApiKey, sameBytes } from "@maru/domain";
 import type { Store } from "@maru/store";
@@ -19,7 +20,13 @@ const CACHE_ENTRIES = 10_000;
 const TOUCH_MS = 30_000;
 
 /** Turns the Authorization header into a caller. Answers of the store are kept for five seconds. */
-export function createAuthenticator(deps: { store: Store; tokens: AccessTokens; now: () => number }) {
+export function createAuthenticator(deps: {
+  store: Store;
+  tokens: AccessTokens;
+  /** Null: there is no operator API. */
+  operatorToken: string | null;
+  now: () => number;
+}) {
   const { store, tokens, now } = deps;
   const keys = cache<Awaited<ReturnType<Store["accounts"]["findApiKey"]>>>(now);
   const sessions = cache<boolean>(now);
@@ -52,7 +59,7 @@ export function createAuthenticator(deps: { store: Store; tokens: AccessTokens; 
 
   return {
     /** @throws Problem missing_credentials, invalid_credentials, invalid_token, token_expired, insufficient_scope, key_in_url */
-    async authenticate(request: FastifyRequest, access: Exclude<Access, "public">): Promise<Caller> {
+    async authenticate(request: FastifyRequest, access: Exclude<Access, "public" | "operator">): Promise<Caller> {
       if (/[?&][^=]*=maru_/.test(request.url)) {
         throw new Problem(
           "key_in_url",
@@ -69,17 +76,17 @@ export function createAuthenticator(deps: { store: Store; tokens: AccessTokens; 
       return caller;
     },
 
+    /** @throws Problem not_found where the installation has no operator token, missing_credentials, invalid_credentials */
+    authenticateOperator(request: FastifyRequest): void {
+      const { operatorToken } = deps;
+      if (operatorToken === null)
+        throw new Problem("not_found", "This installation has no operator API: set OPERATOR_TOKEN to have one.");
+      const digest = (text: string) => createHash("sha256").update(text).digest();
+      if (!sameBytes(digest(bearer(request)), digest(operatorToken))) throw new Problem("invalid_credentials");
+    },
+
     async identify(request: FastifyRequest): Promise<Caller> {
-      const given = authorizationHeaders(request);
-      if (given.length === 0)
-        throw new Problem("missing_credentials", "Send Authorization: Bearer with an API key or an access token.");
-      const match = given.length === 1 ? /^Bearer ([\x21-\x7e]+)$/i.exec(given[0] ?? "") : null;
-      if (match === null)
-        throw new Problem(
-          "invalid_credentials",
-          "Send exactly one header, Authorization: Bearer, with an API key or an access token.",
-        );
-      const credential = match[1] as string;
+      const credential = bearer(request);
       return credential.startsWith("maru_") ? byApiKey(credential) : byToken(credential);
     },
 
@@ -91,6 +98,20 @@ export function createAuthenticator(deps: { store: Store; tokens: AccessTokens; 
   };
 }
 export type Authenticator = ReturnType<typeof createAuthenticator>;
+
+/** @throws Problem missing_credentials, invalid_credentials */
+function bearer(request: FastifyRequest): string {
+  const given = authorizationHeaders(request);
+  if (given.length === 0)
+    throw new Problem("missing_credentials", "Send Authorization: Bearer with an API key or an access token.");
+  const match = given.length === 1 ? /^Bearer ([\x21-\x7e]+)$/i.exec(given[0] ?? "") : null;
+  if (match === null)
+    throw new Problem(
+      "invalid_credentials",
+      "Send exactly one header, Authorization: Bearer, with an API key or an access token.",
+    );
+  return match[1] as string;
+}
 
 /** Node keeps only the first of two Authorization headers; the raw ones tell. */
 function authorizationHeaders(request: FastifyRequest): string[] {

@@ -17,12 +17,12 @@ import type { IdempotentReplies } from "./idempotency.ts";
 import type { RateLimiter } from "./rate-limit.ts";
 import { refuseUnstorable } from "./strings.ts";
 
-/** One request as a handler sees it: everything is checked. `caller` is null only on public routes. */
+/** One request as a handler sees it: everything is checked. `caller` is null on public routes and operators' ones. */
 export interface Call<R extends RouteContract> {
   readonly params: ParamsOf<R>;
   readonly query: QueryOf<R>;
   readonly body: BodyOf<R>;
-  readonly caller: R["access"] extends "public" ? null : Caller;
+  readonly caller: R["access"] extends "public" | "operator" ? null : Caller;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
   /** Set when the caller sent one and the route carries it in a row of its own. */
@@ -69,7 +69,10 @@ export function bindRoutes(
       },
       config: { operationId, bodyTypes: contract.bodyTypes ?? [], csv: contract.csv ?? false },
       onRequest: async (request, reply) => {
-        const caller = contract.access === "public" ? null : await authenticator.authenticate(request, contract.access);
+        const { access } = contract;
+        if (access === "operator") authenticator.authenticateOperator(request);
+        const caller =
+          access === "public" || access === "operator" ? null : await authenticator.authenticate(request, access);
         request.caller = caller;
         const key = caller === null ? `ip:${request.ip}` : (caller.apiKeyId ?? caller.user?.id ?? caller.workspaceId);
         rateHeaders(reply, limiter, key, contract.tag === "operations");

@@ -1,4 +1,11 @@
-import { type AgentSpec, LIMITS, type ModelRequest, type PlanChange, Problem } from "@maru/contract";
+import {
+  type AgentSpec,
+  type DeploySettings,
+  LIMITS,
+  type ModelRequest,
+  type PlanChange,
+  Problem,
+} from "@maru/contract";
 import { diffSpecs, manifestDigest, normaliseManifest, parseManifestDocument } from "@maru/domain";
 import { DEFAULT_MODEL_ID, estimateRequestTokens } from "@maru/model";
 import type { Store, StoredDeployment } from "@maru/store";
@@ -55,7 +62,7 @@ export function deploymentRoutes({ store, pages, serving, allowedHosts, egress }
       const {
         spec,
         deployment: name,
-        onThreadBusy,
+        settings,
       } = normaliseManifest(value, {
         findModel: (id) => shelf.find(id)?.model,
         isServed: (id) => shelf.find(id)?.status !== "unserved",
@@ -74,12 +81,14 @@ export function deploymentRoutes({ store, pages, serving, allowedHosts, egress }
         reserveTokens: reserveTokens(spec, shelf),
         dryRun,
         ifMatch: ifMatch(request.headers["if-match"]),
-        onThreadBusy,
+        settings,
       });
-      const busyChange: PlanChange[] =
-        result.busyBefore === null || result.busyBefore === onThreadBusy
+      const before = result.settingsBefore;
+      const settingChanges = (Object.keys(settings) as (keyof DeploySettings)[]).flatMap((name): PlanChange[] =>
+        before === null || before[name] === settings[name]
           ? []
-          : [{ path: "/deploy/onThreadBusy", op: "change", before: result.busyBefore, after: onThreadBusy }];
+          : [{ path: `/deploy/${name}`, op: "change", before: before[name], after: settings[name] }],
+      );
       const exists = result.action !== "create" || !dryRun;
       const current = exists ? await deployments.get(caller.workspaceId, name) : null;
       return {
@@ -91,7 +100,7 @@ export function deploymentRoutes({ store, pages, serving, allowedHosts, egress }
           deployment: current === null ? null : shown(current.deployment, shelf),
           revision: result.revision,
           digest,
-          changes: result.action === "unchanged" ? [] : [...diffSpecs(result.before, spec), ...busyChange],
+          changes: result.action === "unchanged" ? [] : [...diffSpecs(result.before, spec), ...settingChanges],
         },
       };
     },

@@ -1,8 +1,10 @@
 import { Problem, type UsageGroup, type UsageRecord } from "@maru/contract";
+import { limitProblem, spanSeconds } from "@maru/domain";
 import type { Store, UsageDimension } from "@maru/store";
 import type { Handlers } from "../http/bind.ts";
 import { sendCsv, sendWholeCsv, wantsCsv } from "../http/csv.ts";
 import type { Pages } from "../http/pages.ts";
+import { ifMatch } from "./deployments.ts";
 import { uuidPosition } from "./positions.ts";
 import { newRunOf } from "./runs.ts";
 
@@ -12,6 +14,10 @@ const CSV_PAGE = 500;
 /** What is an answer to “would it be accepted”; anything else is a mistake in the question. */
 const REFUSALS: ReadonlySet<string> = new Set([
   "quota_exhausted",
+  "concurrency_exceeded",
+  "rate_limited",
+  "queue_full",
+  "run_too_large",
   "free_tier_ended",
   "free_tier_not_begun",
   "thread_busy",
@@ -67,8 +73,8 @@ export function quotaRoutes(deps: { store: Store; pages: Pages; simulated: boole
 
     checkQuota: async ({ caller, body }) => {
       try {
-        const { behind, holds } = await store.runs.check(caller.workspaceId, newRunOf(body, caller, simulated));
-        return { status: 200, body: { admitted: true, enqueued: behind, holds: [...holds], refusal: null } };
+        const { behind, parked, holds } = await store.runs.check(caller.workspaceId, newRunOf(body, caller, simulated));
+        return { status: 200, body: { admitted: true, enqueued: behind || parked, holds: [...holds], refusal: null } };
       } catch (error) {
         if (!(error instanceof Problem) || !REFUSALS.has(error.code)) throw error;
         const { limit, resetsAt, endsAt } = error.extras;
@@ -82,6 +88,32 @@ export function quotaRoutes(deps: { store: Store; pages: Pages; simulated: boole
         };
         return { status: 200, body: { admitted: false, enqueued: false, holds: [], refusal } };
       }
+    },
+
+    listLimits: async ({ caller }) => ({ status: 200, body: { data: await store.limits.list(caller.workspaceId) } }),
+
+    setLimit: async ({ caller, params, body, request }) => {
+      const { unit, amount, subject = "workspace", subject_id: subjectId = null, per } = body;
+      const mistake = limitProblem(unit, per);
+      if (mistake !== null) throw wrong("/per", mistake);
+      if (subject === "workspace" && subjectId !== null)
+        throw wrong("/subject_id", "the workspace is the only one of its kind: leave it out, or name another subject");
+      const spanS = per === undefined ? null : spanSeconds(per);
+      const fields = { unit, amount, subject, subjectId, spanS };
+      const match = ifMatch(request.headers["if-match"]);
+      const { limit, created, generation } = await store.limits.set(
+        caller.workspaceId,
+        params.name,
+        fields,
+        match === null ? null : generationOf(match),
+      );
+      return { status: created ? 201 : 200, headers: { etag: `"${generation}"` }, body: limit };
+    },
+
+    deleteLimit: async ({ caller, params, request }) => {
+      const match = ifMatch(request.headers["if-match"]);
+      await store.limits.remove(caller.workspaceId, params.name, match === null ? null : generationOf(match));
+      return { status: 204 };
     },
 
     getUsage: async ({ caller, query, request, reply }) => {
@@ -121,6 +153,9 @@ export function quotaRoutes(deps: { store: Store; pages: Pages; simulated: boole
     },
   } satisfies Partial<Handlers>;
 }
+
+/** A tag this resource never had fits no generation. */
+const generationOf = (tag: string): number => (/^[1-9][0-9]{0,8}$/.test(tag) ? Number(tag) : 0);
 
 const wrong = (pointer: string, detail: string) =>
   new Problem("validation_failed", detail, { errors: [{ pointer, code: "validation_failed", detail }] });

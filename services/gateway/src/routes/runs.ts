@@ -2,7 +2,7 @@ import { type AgentSpec, type BodyOf, newId, Problem, type Routes } from "@maru/
 import { canonicalJson } from "@maru/domain";
 import { estimateTokens } from "@maru/model";
 import type { LiveBus, WakeUps } from "@maru/queue";
-import type { Answers, NewRun, Store } from "@maru/store";
+import type { Answers, NewRun, RunNotice, Store } from "@maru/store";
 import { type Egress, prepareTools } from "@maru/tools";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Caller } from "../auth/authenticate.ts";
@@ -27,6 +27,19 @@ export interface RunDeps {
   readonly times: StreamTimes;
   /** Aborts when the gateway stops: streams end, to be resumed elsewhere by their last id. */
   readonly closing: AbortSignal;
+}
+
+/**
+ * Says in a header that windows are nearly used up or end soon, as structured fields (RFC 9651): the limit's name, the share that is
+ * used in percent, and when the window ends in seconds since 1970.
+ */
+function quotaNotices(reply: FastifyReply, notices: readonly RunNotice[]): void {
+  if (notices.length === 0) return;
+  const items = notices.map(
+    ({ name, used, limit, ends_at }) =>
+      `"${name}";used=${Math.floor((used * 100) / Math.max(1, limit))};ends=@${Math.floor(Date.parse(ends_at) / 1_000)}`,
+  );
+  reply.header("maru-quota-notice", items.join(", "));
 }
 
 const MAX_WAIT_SECONDS = 60;
@@ -111,7 +124,8 @@ export function runRoutes(deps: RunDeps) {
         watcher?.unsubscribe();
         throw error;
       }
-      const { run, replayed, behind } = created;
+      const { run, replayed, behind, parked } = created;
+      quotaNotices(reply, created.notices);
       for (const interrupted of created.interrupted) bus.publish(interrupted, { kind: "cancel" });
       if (replayed) {
         watcher?.unsubscribe();
@@ -120,7 +134,7 @@ export function runRoutes(deps: RunDeps) {
             ? null
             : watchRun(deps, { workspaceId: caller.workspaceId, runId: run.id, afterSeq: 0, live: streaming });
         reply.header("idempotency-replayed", "true");
-      } else if (!behind) wake(request, caller.workspaceId, { runId: run.id, epoch: 0 });
+      } else if (!behind && !parked) wake(request, caller.workspaceId, { runId: run.id, epoch: 0 });
       reply.header("location", `/v1/runs/${run.id}`);
       if (watcher === null) return { status: 202, body: run };
       const createdAt = replayed ? null : run.created_at;
