@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type House, manifest, openHouse, type Reply } from "../setup/house.ts";
+import { type House, manifest, OPERATOR_TOKEN, openHouse, type Reply } from "../setup/house.ts";
 import { allOperations, exercised } from "../setup/openapi.ts";
 
 let house: House;
@@ -61,6 +61,28 @@ test("every operation of the OpenAPI document answers as the document says", asy
 
   const check = await house.api("POST", "/v1/quota/check", { key, body: { deployment: "weather", input: "hello" } });
   expect(check.body).toMatchObject({ admitted: true, refusal: null });
+
+  await house.api("PUT", "/v1/quota/limits/mine", { key, body: { unit: "tokens", amount: 9_000_000 } });
+  await get("/v1/quota/limits");
+  await house.api("DELETE", "/v1/quota/limits/mine", { key });
+  const asOperator = (method: string, path: string, body?: object) =>
+    house.api(method, `/v1/admin${path}`, { key: OPERATOR_TOKEN, ...(body === undefined ? {} : { body }) });
+  const workspace = `/workspaces/${person.workspaceId}`;
+  const span = { starts_at: "2026-01-01T00:00:00Z", ends_at: "2098-01-01T00:00:00Z" };
+  const campaign = {
+    id: "fest",
+    renew: "campaign",
+    time_zone: "UTC",
+    ...span,
+    limits: [{ unit: "runs", amount: 900 }],
+  };
+  expect((await asOperator("POST", "/plans", campaign)).status).toBe(201);
+  await asOperator("GET", "/plans");
+  await asOperator("POST", "/plans/fest/extend", { ends_at: "2099-01-01T00:00:00Z" });
+  await asOperator("POST", `${workspace}/grants`, { limit: "tokens", amount: 5, key: "five" });
+  await asOperator("POST", `${workspace}/plan`, { plan: "fest", from: "2097-01-01T00:00:00Z" });
+  await asOperator("GET", `${workspace}/plans`);
+  await asOperator("GET", "/actions");
 
   const forked = await house.api("POST", `/v1/runs/${run.id}/fork`, { key, body: { from_step: 1 } });
   expect(forked.status).toBe(202);

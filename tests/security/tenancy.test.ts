@@ -17,6 +17,7 @@ afterAll(() => house?.close());
 const SHARED = [
   "_prisma_migrations",
   "models",
+  "operator_actions",
   "plan_limits",
   "plan_terms",
   "plans",

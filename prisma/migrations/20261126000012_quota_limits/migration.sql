@@ -14,7 +14,7 @@ ALTER TABLE plan_limits ALTER COLUMN name SET NOT NULL,
   DROP CONSTRAINT plan_limits_unit,
   ADD CONSTRAINT plan_limits_unit CHECK (unit IN ('runs', 'tokens', 'input_tokens', 'cached_input_tokens', 'output_tokens', 'cost_micros', 'requests', 'concurrent_runs', 'run_tokens')),
   ADD CONSTRAINT plan_limits_subject CHECK (subject IN ('workspace', 'api_key', 'deployment', 'end_user')),
-  ADD CONSTRAINT plan_limits_span CHECK (span_s BETWEEN 1 AND 31622400 AND unit NOT IN ('concurrent_runs', 'run_tokens') AND (span_s IS NOT NULL OR unit <> 'requests'));
+  ADD CONSTRAINT plan_limits_span CHECK (CASE WHEN unit IN ('concurrent_runs', 'run_tokens') THEN span_s IS NULL WHEN unit = 'requests' THEN COALESCE(span_s, 0) BETWEEN 1 AND 31622400 ELSE COALESCE(span_s, 1) BETWEEN 1 AND 31622400 END);
 
 CREATE TABLE workspace_limits (
   workspace_id UUID NOT NULL,
@@ -32,7 +32,7 @@ CREATE TABLE workspace_limits (
   CONSTRAINT workspace_limits_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES workspaces (id) ON DELETE CASCADE ON UPDATE NO ACTION,
   CONSTRAINT workspace_limits_unit CHECK (unit IN ('runs', 'tokens', 'input_tokens', 'cached_input_tokens', 'output_tokens', 'cost_micros', 'requests', 'concurrent_runs', 'run_tokens')),
   CONSTRAINT workspace_limits_subject CHECK (subject IN ('workspace', 'api_key', 'deployment', 'end_user')),
-  CONSTRAINT workspace_limits_span CHECK (span_s BETWEEN 1 AND 31622400 AND unit NOT IN ('concurrent_runs', 'run_tokens') AND (span_s IS NOT NULL OR unit <> 'requests')),
+  CONSTRAINT workspace_limits_span CHECK (CASE WHEN unit IN ('concurrent_runs', 'run_tokens') THEN span_s IS NULL WHEN unit = 'requests' THEN COALESCE(span_s, 0) BETWEEN 1 AND 31622400 ELSE COALESCE(span_s, 1) BETWEEN 1 AND 31622400 END),
   CONSTRAINT workspace_limits_amount CHECK (amount >= 0)
 );
 
@@ -475,7 +475,7 @@ BEGIN
                  'amount', CASE WHEN q.id IS NULL OR l.span_s IS NOT NULL OR l.unit = 'concurrent_runs' THEN l.amount ELSE q.amount END,
                  'used', COALESCE(q.used - a.aged, 0), 'reserved', COALESCE(q.reserved, 0), 'overdraft', COALESCE(q.overdraft, 0),
                  'granted', COALESCE(q.amount - q.base_amount, 0), 'starts_at', q.starts_at, 'ends_at', NULLIF(q.ends_at, 'infinity'), 'frees_at', a.frees_at,
-                 'notices', (SELECT COALESCE(jsonb_agg(jsonb_build_object('kind', n.kind, 'at', n.at) ORDER BY n.at, n.kind), '[]') FROM quota_notices n
+                 'notices', (SELECT COALESCE(jsonb_agg(jsonb_build_object('kind', n.kind, 'at', n.at) ORDER BY n.at, n.kind DESC), '[]') FROM quota_notices n
                               WHERE n.workspace_id = p_workspace AND n.window_id = q.id))
                ORDER BY (l.subject = 'workspace') DESC, l.own, l.subject, l.name DESC, q.subject_key)
           FROM (SELECT false AS own, x.name, x.subject, NULL AS subject_id, x.unit, x.span_s, x.amount FROM plan_limits x WHERE x.plan_id = p.id
