@@ -1,4 +1,4 @@
-import { openStore } from "@maru/store";
+import { openStore, type Store } from "@maru/store";
 import pg from "pg";
 import { load, median } from "./load.ts";
 import type { Bench } from "./setup.ts";
@@ -6,7 +6,9 @@ import type { Bench } from "./setup.ts";
 const COUNT = 2_000;
 const CONCURRENCY = 32;
 const ROUNDS = 3;
-const WORKSPACES = 200;
+const WORKSPACES = 1_000;
+/** Runs from creation to end, for the share that quota has of them. */
+const RUNS = 400;
 
 /**
  * Admissions a second (run, first event and reservations in one statement) for one hot workspace and over many, beside a bare
@@ -23,16 +25,8 @@ export async function admissionBench(bench: Bench): Promise<void> {
     let next = 0;
     return async () => {
       await store.runs.create(ids[many ? next++ % ids.length : 0] as string, {
+        ...NEW_RUN,
         id: store.runs.newId(),
-        deployment: "bench",
-        input: "hello",
-        inputTokens: 5,
-        threadId: null,
-        onThreadBusy: null,
-        metadata: {},
-        simulated: true,
-        apiKeyId: null,
-        idempotency: null,
       });
     };
   };
@@ -63,9 +57,85 @@ export async function admissionBench(bench: Bench): Promise<void> {
       `  ${name.padEnd(18)} ${`${Math.round(base)}/s`.padStart(11)} ${`${Math.round(maru)}/s`.padStart(17)} ${(maru / base).toFixed(2).padStart(6)}`,
     );
   }
+  await shareBench(store, pool, ids[1] as string);
   await pool.end();
   await store.close();
 }
+
+/**
+ * What of a run's way through the database (created, claimed, two model steps, ended) is quota: the same way with the ledger's
+ * functions doing nothing, in turns, on the same database.
+ */
+async function shareBench(store: Store, pool: pg.Pool, workspaceId: string): Promise<void> {
+  const model = { kind: "model", name: "k-exaone", effect: "model", input: null } as const;
+  const usage = { model: "k-exaone", inputTokens: 50, cachedInputTokens: 0, outputTokens: 9, costMicros: 1 };
+  const output = {
+    reasoning: "",
+    text: "",
+    toolCalls: [],
+    finishReason: "stop",
+    model: "m",
+    usage: { inputTokens: 50, cachedInputTokens: 0, outputTokens: 9, estimated: false },
+  };
+  const one = async () => {
+    const id = store.runs.newId();
+    await store.runs.create(workspaceId, { ...NEW_RUN, id });
+    const claim = await store.journal.claim(workspaceId, id, 60_000, 5);
+    if ("ended" in claim) throw new Error("not claimed");
+    for (const step of [1, 2]) {
+      const last = step === 2;
+      await store.journal.write(claim, {
+        done: [{ seq: step, state: "done", output }],
+        start: last ? [] : [{ seq: 2, ...model }],
+        events: [{ type: last ? "run.completed" : "step.finished", data: {} }],
+        usage: { step, ...usage, estimated: false, simulated: true },
+        reserveTokens: last ? 0 : 5_000,
+        end: last ? { status: "completed", output: "", reason: null, error: null, messages: [], tokens: 0 } : null,
+      });
+    }
+  };
+  const { rows } = await pool.query<{ definition: string }>(
+    "SELECT pg_get_functiondef(p.oid) AS definition FROM pg_proc p WHERE p.proname IN ('quota_reserve', 'quota_settle_step', 'quota_close', 'quota_notices_of')",
+  );
+  const real = rows.map(({ definition }) => definition);
+  const nothing = real.map((definition) => {
+    const head = definition.slice(0, definition.indexOf("AS $function$"));
+    const type = /RETURNS (\w+)/.exec(head)?.[1] ?? "void";
+    const answer = type === "void" ? "" : type === "boolean" ? "true" : `NULL::${type}`;
+    return `${head.replace(/LANGUAGE \w+/, "LANGUAGE sql").replace(" STABLE", "")} AS $$ SELECT ${answer} $$`;
+  });
+  const use = async (definitions: readonly string[]) => {
+    for (const definition of definitions) await pool.query(definition);
+  };
+  const times: [number[], number[]] = [[], []];
+  for (const concurrency of [1, 16]) {
+    times[0] = [];
+    times[1] = [];
+    await load(50, concurrency, one);
+    for (let round = 0; round < ROUNDS; round++)
+      for (const [index, definitions] of [real, nothing].entries()) {
+        await use(definitions);
+        times[index as 0 | 1].push(1_000 / (await load(RUNS, concurrency, one)).perSecond);
+      }
+    await use(real);
+    const [whole, without] = times.map(median) as [number, number];
+    console.log(
+      `  a run at ${String(concurrency).padStart(2)}: ${whole.toFixed(2)} ms with the ledger, ${without.toFixed(2)} without: quota is ${Math.round((1 - without / whole) * 100)} % of it`,
+    );
+  }
+}
+
+const NEW_RUN = {
+  deployment: "bench",
+  input: "hello",
+  inputTokens: 5,
+  threadId: null,
+  onThreadBusy: null,
+  metadata: {},
+  simulated: true,
+  apiKeyId: null,
+  idempotency: null,
+} as const;
 
 /** Workspaces with the bench's deployment each; answers their ids. */
 async function seedWorkspaces(pool: pg.Pool, count: number): Promise<string[]> {
