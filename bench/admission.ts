@@ -95,13 +95,13 @@ async function shareBench(store: Store, pool: pg.Pool, workspaceId: string): Pro
     }
   };
   const { rows } = await pool.query<{ definition: string }>(
-    "SELECT pg_get_functiondef(p.oid) AS definition FROM pg_proc p WHERE p.proname IN ('quota_reserve', 'quota_settle_step', 'quota_close', 'quota_notices_of')",
+    "SELECT pg_get_functiondef(p.oid) AS definition FROM pg_proc p WHERE p.proname IN ('quota_reserve', 'quota_settle_step', 'quota_close')",
   );
   const real = rows.map(({ definition }) => definition);
   const nothing = real.map((definition) => {
     const head = definition.slice(0, definition.indexOf("AS $function$"));
     const type = /RETURNS (\w+)/.exec(head)?.[1] ?? "void";
-    const answer = type === "void" ? "" : type === "boolean" ? "true" : `NULL::${type}`;
+    const answer = { record: "NULL::bigint, '[]'::jsonb", boolean: "true" }[type] ?? "";
     return `${head.replace(/LANGUAGE \w+/, "LANGUAGE sql").replace(" STABLE", "")} AS $$ SELECT ${answer} $$`;
   });
   const use = async (definitions: readonly string[]) => {

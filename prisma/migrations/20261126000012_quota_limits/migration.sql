@@ -211,21 +211,22 @@ CREATE FUNCTION quota_frees_at(w quota_windows, p_ask bigint) RETURNS timestampt
 $$;
 
 DROP FUNCTION quota_reserve(uuid, uuid, text, bigint, timestamptz);
--- Reserves for a run under its limits: those of pace (p_pace) or all others. Admission is one conditional UPDATE a window: a
+-- Reserves for a run under its limits: those of pace (p_pace), all others (not p_pace), or all (null). Admission is one conditional UPDATE a window: a
 -- caller that waited for the row lock re-reads the condition, so any number of concurrent callers cannot overspend. All or nothing:
 -- a refusal is raised, and what was reserved before it goes with the transaction.
--- Answers the cap on the run's tokens, if there is one.
-CREATE FUNCTION quota_reserve(v runs, p_tokens bigint, p_pace boolean, p_now timestamptz) RETURNS bigint LANGUAGE plpgsql AS $$
+-- `cap`: on the run's tokens, if there is one. `notices`: windows of the workspace over a period that are used to 80 % or end within
+-- three days.
+CREATE FUNCTION quota_reserve(v runs, p_tokens bigint, p_pace boolean, p_now timestamptz, OUT cap bigint, OUT notices jsonb) LANGUAGE plpgsql AS $$
 DECLARE
   l record;
   w quota_windows;
   v_ask bigint;
   v_current bigint;
-  v_cap bigint;
 BEGIN
-  FOR l IN SELECT * FROM limits_on(v, p_now) x WHERE (x.unit IN ('requests', 'concurrent_runs')) = p_pace LOOP
+  notices := '[]';
+  FOR l IN SELECT * FROM limits_on(v, p_now) x WHERE p_pace IS NULL OR (x.unit IN ('requests', 'concurrent_runs')) = p_pace LOOP
     IF l.unit = 'run_tokens' THEN
-      v_cap := LEAST(v_cap, l.amount);
+      cap := LEAST(cap, l.amount);
       IF p_tokens > l.amount THEN
         RAISE EXCEPTION 'quota exhausted' USING ERRCODE = 'MQ002', DETAIL = jsonb_build_object(
           'name', l.name, 'subject', l.subject, 'unit', l.unit, 'limit', l.amount, 'used', 0, 'reserved', 0, 'asked', p_tokens)::text;
@@ -242,23 +243,37 @@ BEGIN
     v_current := CASE WHEN l.span_s IS NOT NULL OR l.unit = 'concurrent_runs' THEN l.amount END;
     w := NULL;
     IF l.span_s IS NULL THEN
-      UPDATE quota_windows q SET reserved = q.reserved + v_ask, amount = COALESCE(v_current, q.amount), base_amount = COALESCE(v_current, q.base_amount)
-       WHERE q.workspace_id = v.workspace_id AND q.limit_name = l.name AND q.own = l.own AND q.subject_key = l.key AND q.starts_at <= p_now AND p_now < q.ends_at
-         AND q.used + q.reserved + v_ask <= COALESCE(v_current, q.amount)
-      RETURNING * INTO w;
-    END IF;
-    IF w.id IS NULL THEN
-      w := quota_window(v, l.own, l.name, l.subject, l.key, l.unit, l.span_s, l.amount, p_now);
-      w.amount := COALESCE(v_current, w.amount);
-      IF w.used + w.reserved + v_ask > w.amount THEN
-        RAISE EXCEPTION 'quota exhausted' USING ERRCODE = 'MQ002', DETAIL = jsonb_build_object(
-          'name', l.name, 'subject', l.subject, 'unit', l.unit, 'span_s', l.span_s, 'limit', w.amount, 'used', w.used, 'reserved', w.reserved,
-          'asked', v_ask, 'now', p_now, 'frees_at', CASE WHEN v_ask <= GREATEST(w.amount, l.amount) THEN quota_frees_at(w, v_ask) END)::text;
+      WITH taken AS (
+        UPDATE quota_windows q SET reserved = q.reserved + v_ask, amount = COALESCE(v_current, q.amount), base_amount = COALESCE(v_current, q.base_amount)
+         WHERE q.workspace_id = v.workspace_id AND q.limit_name = l.name AND q.own = l.own AND q.subject_key = l.key AND q.starts_at <= p_now AND p_now < q.ends_at
+           AND q.used + q.reserved + v_ask <= COALESCE(v_current, q.amount)
+        RETURNING *
+      ), held AS (
+        INSERT INTO quota_reservations (workspace_id, run_id, unit, window_id, amount, admitted_at)
+        SELECT v.workspace_id, v.id, l.unit, t.id, v_ask, p_now FROM taken t
+      ), entered AS (
+        INSERT INTO quota_entries (workspace_id, run_id, unit, step, kind, window_id, reserved_delta, used_delta, at)
+        SELECT v.workspace_id, v.id, l.unit, CASE WHEN l.unit = 'concurrent_runs' THEN v.epoch ELSE 0 END, 'reserve', t.id, v_ask, 0, p_now FROM taken t
+      )
+      SELECT * INTO w FROM taken;
+      IF w.id IS NOT NULL THEN
+        IF w.subject = 'workspace' AND w.ends_at < 'infinity' AND (w.used * 5 >= w.amount * 4 OR w.ends_at <= p_now + interval '3 days') THEN
+          notices := notices || jsonb_build_object('name', w.limit_name, 'used', w.used, 'limit', w.amount, 'ends_at', w.ends_at);
+        END IF;
+        CONTINUE;
       END IF;
-      UPDATE quota_windows q SET reserved = q.reserved + CASE WHEN l.unit = 'requests' THEN 0 ELSE v_ask END, used = q.used + CASE WHEN l.unit = 'requests' THEN 1 ELSE 0 END,
-             amount = w.amount, base_amount = COALESCE(v_current, q.base_amount)
-       WHERE q.workspace_id = v.workspace_id AND q.id = w.id;
     END IF;
+    -- It rolls, was not open yet, or has no room: locked before it is looked at.
+    w := quota_window(v, l.own, l.name, l.subject, l.key, l.unit, l.span_s, l.amount, p_now);
+    w.amount := COALESCE(v_current, w.amount);
+    IF w.used + w.reserved + v_ask > w.amount THEN
+      RAISE EXCEPTION 'quota exhausted' USING ERRCODE = 'MQ002', DETAIL = jsonb_build_object(
+        'name', l.name, 'subject', l.subject, 'unit', l.unit, 'span_s', l.span_s, 'limit', w.amount, 'used', w.used, 'reserved', w.reserved,
+        'asked', v_ask, 'now', p_now, 'frees_at', CASE WHEN v_ask <= GREATEST(w.amount, l.amount) THEN quota_frees_at(w, v_ask) END)::text;
+    END IF;
+    UPDATE quota_windows q SET reserved = q.reserved + CASE WHEN l.unit = 'requests' THEN 0 ELSE v_ask END, used = q.used + CASE WHEN l.unit = 'requests' THEN 1 ELSE 0 END,
+           amount = w.amount, base_amount = COALESCE(v_current, q.base_amount)
+     WHERE q.workspace_id = v.workspace_id AND q.id = w.id;
     IF l.unit = 'requests' THEN
       INSERT INTO quota_entries (workspace_id, run_id, unit, step, kind, window_id, reserved_delta, used_delta, at)
       VALUES (v.workspace_id, v.id, l.unit, 0, 'settle', w.id, 0, 1, p_now);
@@ -269,7 +284,6 @@ BEGIN
       VALUES (v.workspace_id, v.id, l.unit, CASE WHEN l.unit = 'concurrent_runs' THEN v.epoch ELSE 0 END, 'reserve', w.id, v_ask, 0, p_now);
     END IF;
   END LOOP;
-  RETURN v_cap;
 END $$;
 
 -- What a run holds, in the order in which windows are locked.
@@ -493,14 +507,6 @@ BEGIN
       FROM plan_in_force(p_workspace, v_now) f JOIN plans p ON p.id = f.plan_id);
 END $$;
 
--- What a caller should hear of the windows a run is in: those of the workspace that are used to 80 % or end within three days.
-CREATE FUNCTION quota_notices_of(p_workspace uuid, p_run uuid, p_now timestamptz) RETURNS jsonb LANGUAGE sql STABLE AS $$
-  SELECT COALESCE(jsonb_agg(jsonb_build_object('name', w.limit_name, 'used', w.used, 'limit', w.amount, 'ends_at', w.ends_at) ORDER BY w.limit_name DESC), '[]')
-    FROM quota_reservations q JOIN quota_windows w ON w.workspace_id = q.workspace_id AND w.id = q.window_id
-   WHERE q.workspace_id = p_workspace AND q.run_id = p_run AND w.subject = 'workspace' AND w.ends_at < 'infinity'
-     AND (w.used * 5 >= w.amount * 4 OR w.ends_at <= p_now + interval '3 days')
-$$;
-
 -- As before, under all limits of the run. One that is refused by a limit of pace waits for it, where its deployment asks for that:
 -- then it is accepted, and `parked`. SQLSTATE MQ003: as many wait as may.
 CREATE OR REPLACE FUNCTION create_run(p jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -517,6 +523,8 @@ DECLARE
   v_busy boolean := false;
   v_interrupted jsonb := '[]';
   v_run_row runs;
+  v_held record;
+  v_object jsonb;
   v_refused text;
 BEGIN
   PERFORM enter_workspace(v_ws);
@@ -576,20 +584,23 @@ BEGIN
     RAISE EXCEPTION 'thread busy' USING ERRCODE = 'MR003';
   END IF;
   INSERT INTO run_events (workspace_id, run_id, seq, type, data, at) VALUES (v_ws, v_run, 1, 'run.queued', '{}', v_now);
-  v_run_row.token_cap := quota_reserve(v_run_row, v_dep.reserve_tokens + LEAST(v_thread_tokens, v_dep.thread_max) + (p->>'input_tokens')::int, false, v_now);
-  IF v_run_row.token_cap IS NOT NULL THEN
-    UPDATE runs SET token_cap = v_run_row.token_cap WHERE workspace_id = v_ws AND id = v_run;
+  -- Read before windows are locked: whoever waits for them waits no longer than need be.
+  v_object := run_object(v_ws, v_run);
+  -- One behind others of its thread takes its turn among the workspace's runs when it has the thread's; one that may wait for its
+  -- turn is refused by other limits only.
+  v_held := quota_reserve(v_run_row, v_dep.reserve_tokens + LEAST(v_thread_tokens, v_dep.thread_max) + (p->>'input_tokens')::int,
+                          CASE WHEN v_busy OR v_dep.on_limit = 'queue' THEN false END, v_now);
+  IF v_held.cap IS NOT NULL THEN
+    UPDATE runs SET token_cap = v_held.cap WHERE workspace_id = v_ws AND id = v_run;
   END IF;
-  -- One behind others of its thread takes its turn among the workspace's runs when it has the thread's.
-  IF NOT v_busy THEN
+  IF NOT v_busy AND v_dep.on_limit = 'queue' THEN
     BEGIN
-      IF v_dep.on_limit = 'queue' AND EXISTS (SELECT 1 FROM runs WHERE workspace_id = v_ws AND deployment_id = v_dep.id AND parked AND status = 'queued' AND NOT behind) THEN
+      IF EXISTS (SELECT 1 FROM runs WHERE workspace_id = v_ws AND deployment_id = v_dep.id AND parked AND status = 'queued' AND NOT behind) THEN
         -- Others wait already: nobody overtakes them.
         RAISE EXCEPTION 'others wait' USING ERRCODE = 'MQ002', DETAIL = '{}';
       END IF;
       PERFORM quota_reserve(v_run_row, 0, true, v_now);
     EXCEPTION WHEN SQLSTATE 'MQ002' THEN
-      IF v_dep.on_limit = 'reject' THEN RAISE; END IF;
       GET STACKED DIAGNOSTICS v_refused = PG_EXCEPTION_DETAIL;
       IF (SELECT count(*) FROM runs WHERE workspace_id = v_ws AND deployment_id = v_dep.id AND parked AND status = 'queued' AND NOT behind) >= 1000 THEN
         RAISE EXCEPTION 'too many wait' USING ERRCODE = 'MQ003';
@@ -599,7 +610,7 @@ BEGIN
     END;
   END IF;
   RETURN jsonb_build_object('replayed', false, 'behind', v_busy, 'parked', v_refused IS NOT NULL, 'interrupted', v_interrupted,
-                            'notices', quota_notices_of(v_ws, v_run, v_now), 'run', run_object(v_ws, v_run));
+                            'notices', v_held.notices, 'run', v_object);
 END $$;
 
 -- As before; and a run that waited for a limit of pace asks for its turn here. The cap on its tokens lies over the agent's own.
@@ -775,6 +786,7 @@ DECLARE
   v_last int;
   v_wrong text;
   v_new runs;
+  v_held record;
 BEGIN
   PERFORM enter_workspace(v_ws);
   SELECT * INTO v FROM runs WHERE workspace_id = v_ws AND id = v_from FOR KEY SHARE;
@@ -808,11 +820,10 @@ BEGIN
     FROM run_steps s WHERE s.workspace_id = v_ws AND s.run_id = v_from AND s.seq < v_step;
   INSERT INTO run_events (workspace_id, run_id, seq, type, data, at)
   VALUES (v_ws, v_run, 1, 'run.queued', '{}', v_now);
-  v_new.token_cap := quota_reserve(v_new, (p->>'tokens')::bigint, false, v_now);
-  IF v_new.token_cap IS NOT NULL THEN
-    UPDATE runs SET token_cap = v_new.token_cap WHERE workspace_id = v_ws AND id = v_run;
+  v_held := quota_reserve(v_new, (p->>'tokens')::bigint, NULL, v_now);
+  IF v_held.cap IS NOT NULL THEN
+    UPDATE runs SET token_cap = v_held.cap WHERE workspace_id = v_ws AND id = v_run;
   END IF;
-  PERFORM quota_reserve(v_new, 0, true, v_now);
   RETURN run_object(v_ws, v_run);
 END $$;
 
@@ -1059,7 +1070,7 @@ REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION subject_key(runs, text), limits_on(runs, timestamptz), model_price(text, bigint, bigint, timestamptz), quota_ask(runs, text, bigint, timestamptz),
   quota_crossed(quota_windows, bigint, timestamptz), quota_window(runs, boolean, text, text, text, text, int, bigint, timestamptz), quota_frees_at(quota_windows, bigint),
   quota_reserve(runs, bigint, boolean, timestamptz), quota_lines(uuid, uuid), quota_move(quota_reservations, bigint, bigint, int, text, timestamptz),
-  quota_give_pace(quota_reservations, int, timestamptz), leaked_reservations(int), quota_expire(uuid, uuid), notice_ending_windows(), quota_notices_of(uuid, uuid, timestamptz),
+  quota_give_pace(quota_reservations, int, timestamptz), leaked_reservations(int), quota_expire(uuid, uuid), notice_ending_windows(),
   set_limit(uuid, text, text, text, text, int, bigint, int), end_limit_windows(uuid, text, timestamptz), drop_limit(uuid, text, int) TO maru_runtime;
 GRANT EXECUTE ON FUNCTION operator_did(text, jsonb) TO maru_definer;
 GRANT EXECUTE ON FUNCTION maru_now() TO maru_operator;
