@@ -1,8 +1,10 @@
-import { judgeCall, type RateBucket, type RateStore, rateBucket, roomOf } from "@maru/domain";
+import { randomUUID } from "node:crypto";
+import { aheadUsOf, judgeCall, type RateBucket, type RateStore, rateBucket, roomOf } from "@maru/domain";
 import { createRedisRates } from "@maru/queue";
 import { openRates } from "@maru/store";
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Redis } from "ioredis";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { backendFor, createTestDatabase, describeEachBackend, type TestDatabase } from "../setup/database.ts";
 
 /** So slow that nothing comes back while a test runs. */
@@ -123,6 +125,24 @@ describeEachBackend("rate limits that gateways share", (backend) => {
   });
 });
 
+test.skipIf(inject("redisUrl") === null)(
+  "in Redis too an arrival of a clock that was set back is a full burst",
+  async () => {
+    const redis = new Redis(inject("redisUrl") as string);
+    const prefix = `test-${randomUUID()}`;
+    const store = createRedisRates({ url: inject("redisUrl") as string, prefix });
+    try {
+      await redis.set(`${prefix}:rates:{${OWNER}}:key`, String((Date.now() + 86_400_000) * 1_000));
+      expect(await store.take(OWNER, [bucket("key", 2)])).toEqual({ granted: false, aheadUs: [7_200_000_000] });
+      const next = await store.take(OWNER, [bucket("key", 2)]);
+      expect(next.aheadUs[0]).toBeLessThan(7_200_000_000);
+    } finally {
+      await store.close();
+      redis.disconnect();
+    }
+  },
+);
+
 describe("on a clock of our own (Postgres)", () => {
   let database: TestDatabase;
   let store: RateStore;
@@ -160,7 +180,7 @@ describe("on a clock of our own (Postgres)", () => {
           if (pause > 0) await setClock(clock + pause);
           const verdict = judgeCall(
             buckets,
-            arrivals.map((arrival) => Math.max(0, arrival - clock * 1_000)),
+            buckets.map((bucket, index) => aheadUsOf(bucket, arrivals[index] ?? 0, clock * 1_000)),
           );
           expect(await store.take(OWNER, buckets)).toEqual(verdict);
           for (const [index, ahead] of verdict.aheadUs.entries()) arrivals[index] = clock * 1_000 + ahead;
@@ -168,6 +188,17 @@ describe("on a clock of our own (Postgres)", () => {
       }),
       { numRuns: 40 },
     );
+  });
+
+  test("a clock that is set back keeps a caller out for a full burst at most", async () => {
+    const minute = [rateBucket(fresh("key"), { perMinute: 60, burst: 5 })];
+    for (let call = 0; call < 6; call++) await store.take(OWNER, minute);
+    const now = clock;
+    await setClock(now - 86_400_000);
+    expect(await store.take(OWNER, minute)).toEqual({ granted: false, aheadUs: [5_000_000] });
+    await setClock(clock + 1_000);
+    expect(await store.take(OWNER, minute)).toEqual({ granted: true, aheadUs: [5_000_000] });
+    await setClock(now);
   });
 
   test("a bucket nobody uses any more is forgotten, one in use is not", async () => {

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { createGateway, type Gateway, type GatewayConfig } from "@maru/gateway";
 import { servingOf, simulatedHost } from "@maru/model";
+import type { QueueBackend } from "@maru/queue";
 import { createSimulator, type Simulator } from "@maru/simulator";
 import { createWorker, WORKER_DEFAULTS, type Worker, type WorkerConfig } from "@maru/worker";
 import { pino } from "pino";
@@ -66,7 +67,10 @@ export async function openHouse(
     serving?: GatewayConfig["serving"];
     /** Private hosts that may be reached besides the simulator. */
     egressAllow?: Readonly<Record<string, string>>;
-    rateLimit?: { perMinute: number; burst: number };
+    rateLimit?: GatewayConfig["rateLimit"];
+    workspaceRateLimit?: NonNullable<GatewayConfig["workspaceRateLimit"]>;
+    /** A queue of the test's own instead of the backend's. */
+    queue?: QueueBackend;
     apiKeys?: string[];
     streams?: NonNullable<GatewayConfig["streams"]>;
   } = {},
@@ -74,7 +78,7 @@ export async function openHouse(
   const database = await createTestDatabase();
   const simulator = createSimulator();
   const demo = await simulator.listen({ port: 0 });
-  const queue = backendFor(backend, database);
+  const queue = options.queue ?? backendFor(backend, database);
   const secret = randomBytes(32).toString("hex");
   const egressAllow = { "weather.maru.internal": demo.url, ...options.egressAllow };
   const gatewayConfig: GatewayConfig = {
@@ -87,6 +91,7 @@ export async function openHouse(
     serving: options.serving ?? servingOf([]),
     operator: { token: OPERATOR_TOKEN, databaseUrl: database.ownerUrl },
     rateLimit: options.rateLimit ?? { perMinute: 600_000, burst: 100_000 },
+    ...(options.workspaceRateLimit === undefined ? {} : { workspaceRateLimit: options.workspaceRateLimit }),
     trustedProxies: [],
     egressAllow,
     logLevel: "silent",

@@ -7,6 +7,7 @@ export { limitProblem, perOf, spanSeconds } from "./limit.ts";
 export { type NormaliseDeps, normaliseManifest } from "./manifest/normalise.ts";
 export { type ParsedManifest, type Place, parseManifestDocument } from "./manifest/parse.ts";
 export {
+  aheadUsOf,
   judgeCall,
   moreRoomInUs,
   type RateBucket,

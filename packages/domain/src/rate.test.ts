@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { judgeCall, moreRoomInUs, type RatePolicy, rateBucket, roomOf } from "./rate.ts";
+import { aheadUsOf, judgeCall, moreRoomInUs, type RatePolicy, rateBucket, roomOf } from "./rate.ts";
 
 const policy = fc.record({ perMinute: fc.integer({ min: 1, max: 100_000 }), burst: fc.integer({ min: 1, max: 20 }) });
 /** Pauses before calls, from none to longer than it takes to fill any bucket again. */
@@ -16,7 +16,7 @@ function play(policies: readonly RatePolicy[], gaps: readonly number[]) {
   let at = 0;
   return gaps.map((gap) => {
     at += gap;
-    const before = arrivals.map((arrival) => Math.max(0, arrival - at));
+    const before = buckets.map((bucket, index) => aheadUsOf(bucket, arrivals[index] ?? 0, at));
     const { granted, aheadUs } = judgeCall(buckets, before);
     for (const [index, ahead] of aheadUs.entries()) arrivals[index] = at + ahead;
     return { at, granted, before, aheadUs, buckets };
@@ -65,4 +65,10 @@ test("a refused call passes after exactly the wait it was told, and not a micros
       }
     }),
   );
+});
+
+test("an arrival far ahead of the clock, as after it was set back, is a full burst and no more", () => {
+  const bucket = rateBucket("key", { perMinute: 60, burst: 5 });
+  expect(aheadUsOf(bucket, 86_400_000_000, 0)).toBe(5_000_000);
+  expect(moreRoomInUs(bucket, 5_000_000)).toBe(1_000_000);
 });

@@ -41,6 +41,16 @@ export const rateBucket = (key: string, { perMinute, burst }: RatePolicy): RateB
   burst,
 });
 
+/**
+ * How far an arrival is ahead of the clock, µs. No call moves it further than a full burst. Where it is a minute beyond that the
+ * clock was set back, and it counts as a full burst from now on: nobody is kept out for as long as the clock was wrong. Less
+ * than that may be a gateway with a larger limit, as while a new one is rolled out.
+ */
+export function aheadUsOf({ everyUs, burst }: RateBucket, arrivalUs: number, nowUs: number): number {
+  const ahead = Math.max(arrivalUs - nowUs, 0);
+  return ahead > burst * everyUs + 60_000_000 ? burst * everyUs : ahead;
+}
+
 /** Calls the bucket takes at once, when its arrival is this far ahead. */
 export const roomOf = ({ everyUs, burst }: RateBucket, aheadUs: number): number =>
   Math.max(0, Math.floor((burst * everyUs - aheadUs) / everyUs));

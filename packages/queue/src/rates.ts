@@ -12,6 +12,11 @@ local answer = {1}
 for i = 1, #KEYS do
   local every, burst = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
   answer[i + 1] = math.max((tonumber(redis.call('GET', KEYS[i])) or 0) - now, 0)
+  -- A minute beyond a full burst: the clock was set back. Counts as a full burst from now on.
+  if answer[i + 1] > burst * every + 60000000 then
+    answer[i + 1] = burst * every
+    redis.call('SET', KEYS[i], string.format('%.0f', now + answer[i + 1]), 'PX', math.ceil(answer[i + 1] / 1000))
+  end
   if answer[i + 1] + every > burst * every then answer[1] = 0 end
 end
 if answer[1] == 1 then

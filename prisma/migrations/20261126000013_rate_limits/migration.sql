@@ -53,8 +53,10 @@ BEGIN
     EXIT WHEN cardinality(v_arrival) = cardinality(p_keys);
   END LOOP;
   v_now := (extract(epoch FROM maru_now()) * 1000000)::bigint;
-  v_ahead := ARRAY(SELECT GREATEST(a.arrival - v_now, 0) FROM unnest(v_arrival) WITH ORDINALITY AS a(arrival, i) ORDER BY a.i);
-  v_before := v_ahead;
+  v_before := ARRAY(SELECT GREATEST(a.arrival - v_now, 0) FROM unnest(v_arrival) WITH ORDINALITY AS a(arrival, i) ORDER BY a.i);
+  -- A minute beyond a full burst: the clock was set back. Counts as a full burst from now on.
+  v_ahead := ARRAY(SELECT CASE WHEN a.before > a.every * a.burst + 60000000 THEN a.every * a.burst ELSE a.before END
+                     FROM unnest(v_before, p_every, p_burst) WITH ORDINALITY AS a(before, every, burst, i) ORDER BY a.i);
   FOR v_ask IN SELECT a.value FROM jsonb_array_elements(p_asks) WITH ORDINALITY AS a ORDER BY a.ordinality LOOP
     granted := (v_ask->>0)::bigint;
     FOR i IN 1 .. jsonb_array_length(v_ask) - 1 LOOP
@@ -70,7 +72,7 @@ BEGIN
     RETURN NEXT;
   END LOOP;
   UPDATE rate_limits r SET arrival = v_now + n.ahead
-    FROM unnest(p_keys, v_ahead, v_before) AS n(key, ahead, before) WHERE r.key = n.key AND n.ahead > n.before;
+    FROM unnest(p_keys, v_ahead, v_before) AS n(key, ahead, before) WHERE r.key = n.key AND n.ahead <> n.before;
 END $$;
 
 -- A bucket nobody has used for a minute beyond its arrival is as good as none. Takes no lock it would have to wait for.
