@@ -1,6 +1,5 @@
 import type { RateBucket, RateStore, RateVerdict } from "@maru/domain";
 import pg from "pg";
-import { sqlState } from "./database.ts";
 
 /** A Postgres that is away fails a call soon: the gateway then judges by itself. */
 const ANSWER_MS = 500;
@@ -36,7 +35,9 @@ export function openRates(options: { readonly url: string; readonly now?: () => 
   let forgetAt = now() + FORGET_EVERY_MS;
 
   const judge = async (asks: readonly Ask[]): Promise<{ granted: string; ahead: number[] }[]> => {
-    const buckets = [...new Map(asks.flatMap((ask) => ask.buckets).map((bucket) => [bucket.key, bucket])).values()];
+    const named = new Map(asks.flatMap((ask) => ask.buckets).map((bucket) => [bucket.key, bucket]));
+    // In one order at every gateway: takers that wait for each other's rows never do so in a circle.
+    const buckets = [...named.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
     const places = new Map(buckets.map(({ key }, index) => [key, index + 1]));
     const { rows } = await pool.query<{ granted: string; ahead: number[] }>({
       name: "take_rates",
@@ -57,10 +58,7 @@ export function openRates(options: { readonly url: string; readonly now?: () => 
       const asks = [...waiting.values()];
       waiting = new Map();
       try {
-        // A deadlock's victim changed nothing. New rows can bring one about, and hardly ever do.
-        const rows = await judge(asks).catch((error) =>
-          sqlState(error) === "40P01" ? judge(asks) : Promise.reject(error),
-        );
+        const rows = await judge(asks);
         for (const [index, ask] of asks.entries()) share(ask, rows[index]);
         if (now() >= forgetAt) {
           forgetAt = now() + FORGET_EVERY_MS;

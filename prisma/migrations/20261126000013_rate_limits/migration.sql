@@ -30,33 +30,33 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON rate_limits TO maru_runtime;
 -- Judges the calls of one gateway that came together. Bucket k is p_keys[k] with a call every p_every[k] µs, p_burst[k] ahead.
 -- p_asks is [[calls, k, k …], …]: so many like calls that take from these buckets, each from all of them or from none. Answers
 -- for each how many are granted, and how far its buckets' arrivals are then ahead, µs.
--- Every taker locks its rows in one order before it reads the clock, so no two see the same room, and who waited for the locks
--- does not judge by the time at which it began to wait. Missing rows are made before any lock is held.
+-- Every taker locks (or makes) its rows in the order of p_keys, which callers sort alike, and only then reads the clock: no two
+-- see the same room, none waits for one that waits for it, and who waited does not judge by the time at which it began to.
 CREATE FUNCTION take_rates(p_keys text[], p_every bigint[], p_burst bigint[], p_asks jsonb)
 RETURNS TABLE (granted bigint, ahead double precision[]) LANGUAGE plpgsql AS $$
 DECLARE
   v_now bigint;
-  v_arrival bigint[];
-  v_ahead bigint[];
-  v_before bigint[];
+  v_arrival bigint[] := '{}';
+  v_ahead bigint[] := '{}';
+  v_one bigint;
   v_ask jsonb;
   k int;
 BEGIN
-  LOOP
-    IF (SELECT count(*) FROM rate_limits r WHERE r.key = ANY (p_keys)) < cardinality(p_keys) THEN
-      INSERT INTO rate_limits (key, arrival) SELECT n.key, 0 FROM unnest(p_keys) AS n(key) ORDER BY n.key ON CONFLICT DO NOTHING;
-    END IF;
-    SELECT array_agg(l.arrival ORDER BY l.i) INTO v_arrival FROM (
-      SELECT r.arrival, n.i FROM unnest(p_keys) WITH ORDINALITY AS n(key, i) JOIN rate_limits r ON r.key = n.key
-       ORDER BY r.key FOR UPDATE OF r) l;
-    -- An idle row may have been forgotten in between.
-    EXIT WHEN cardinality(v_arrival) = cardinality(p_keys);
+  FOR k IN 1 .. cardinality(p_keys) LOOP
+    LOOP
+      SELECT r.arrival INTO v_one FROM rate_limits r WHERE r.key = p_keys[k] FOR UPDATE;
+      EXIT WHEN FOUND;
+      INSERT INTO rate_limits (key, arrival) VALUES (p_keys[k], 0) ON CONFLICT DO NOTHING;
+    END LOOP;
+    v_arrival[k] := v_one;
   END LOOP;
   v_now := (extract(epoch FROM maru_now()) * 1000000)::bigint;
-  v_before := ARRAY(SELECT GREATEST(a.arrival - v_now, 0) FROM unnest(v_arrival) WITH ORDINALITY AS a(arrival, i) ORDER BY a.i);
-  -- A minute beyond a full burst: the clock was set back. Counts as a full burst from now on.
-  v_ahead := ARRAY(SELECT CASE WHEN a.before > a.every * a.burst + 60000000 THEN a.every * a.burst ELSE a.before END
-                     FROM unnest(v_before, p_every, p_burst) WITH ORDINALITY AS a(before, every, burst, i) ORDER BY a.i);
+  FOR k IN 1 .. cardinality(p_keys) LOOP
+    v_one := GREATEST(v_arrival[k] - v_now, 0);
+    -- A minute beyond a full burst: the clock was set back. Counts as a full burst from now on.
+    IF v_one > p_every[k] * p_burst[k] + 60000000 THEN v_one := p_every[k] * p_burst[k]; END IF;
+    v_ahead[k] := v_one;
+  END LOOP;
   FOR v_ask IN SELECT a.value FROM jsonb_array_elements(p_asks) WITH ORDINALITY AS a ORDER BY a.ordinality LOOP
     granted := (v_ask->>0)::bigint;
     FOR i IN 1 .. jsonb_array_length(v_ask) - 1 LOOP
@@ -67,12 +67,15 @@ BEGIN
     FOR i IN 1 .. jsonb_array_length(v_ask) - 1 LOOP
       k := (v_ask->>i)::int;
       v_ahead[k] := v_ahead[k] + granted * p_every[k];
-      ahead := ahead || v_ahead[k]::double precision;
+      ahead[i] := v_ahead[k];
     END LOOP;
     RETURN NEXT;
   END LOOP;
-  UPDATE rate_limits r SET arrival = v_now + n.ahead
-    FROM unnest(p_keys, v_ahead, v_before) AS n(key, ahead, before) WHERE r.key = n.key AND n.ahead <> n.before;
+  FOR k IN 1 .. cardinality(p_keys) LOOP
+    IF v_ahead[k] > 0 AND v_now + v_ahead[k] <> v_arrival[k] THEN
+      UPDATE rate_limits r SET arrival = v_now + v_ahead[k] WHERE r.key = p_keys[k];
+    END IF;
+  END LOOP;
 END $$;
 
 -- A bucket nobody has used for a minute beyond its arrival is as good as none. Takes no lock it would have to wait for.

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { newId, Problem } from "@maru/contract";
-import { createSealer, deriveKey, ENDPOINT_KEYS } from "@maru/domain";
+import { createSealer, deriveKey, ENDPOINT_KEYS, type RateStore } from "@maru/domain";
 import { createLiveBus, createRedisRates, createWakeUps, type LiveBus } from "@maru/queue";
 import { openRates, openStore } from "@maru/store";
 import { openAdmin } from "@maru/store/admin";
@@ -52,6 +52,8 @@ export async function createGateway(deps: {
   metrics: Registry;
   /** Shared with a worker in the same process, if there is one: its messages then need not travel. */
   bus?: LiveBus;
+  /** Where callers' limits are kept; by default where the queue is. Closed with the gateway. */
+  rates?: RateStore;
   now?: () => number;
 }): Promise<Gateway> {
   const { config, logger, metrics, now = Date.now } = deps;
@@ -63,7 +65,7 @@ export async function createGateway(deps: {
   const limits = createLimits({
     key: config.rateLimit,
     workspace: workspaceRate(config),
-    store: config.queue.kind === "redis" ? createRedisRates(config.queue) : openRates({ url: config.databaseUrl, now }),
+    store: deps.rates ?? openSharedRates(config, now),
     logger,
     now,
   });
@@ -171,6 +173,9 @@ export async function createGateway(deps: {
     },
   };
 }
+
+const openSharedRates = ({ queue, databaseUrl }: GatewayConfig, now: () => number): RateStore =>
+  queue.kind === "redis" ? createRedisRates(queue) : openRates({ url: databaseUrl, now });
 
 /** Bodies, paths and headers are judged as they are; only the query, which is text by nature, is read as its schema says. */
 function installValidators(app: FastifyInstance): void {
