@@ -51,6 +51,7 @@ describe("what replies say of the limits", () => {
     ["a path that does not exist", 404, "default", () => get("/v1/nothing")],
     ["a path that can't be read", 404, "default", () => get("/v1/%ZZ")],
     ["a method that does not exist", 405, "default", () => get("/v1/auth/me", {}, "DELETE")],
+    ["an operator's call where there are none", 404, "default", () => get("/v1/admin/plans", bearer())],
     ["a public call", 200, "default", () => get("/.well-known/jwks.json")],
     ["a health check", 200, "default", () => get("/healthz")],
     ["a document", 200, "default", () => get("/openapi.json")],

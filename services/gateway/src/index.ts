@@ -21,8 +21,8 @@ import { installMetrics } from "./http/metrics.ts";
 import { createPages } from "./http/pages.ts";
 import { answerClientError, installProblems, sendProblem } from "./http/problems.ts";
 import { installReplies } from "./http/replies.ts";
-import { createLimits, installLimits } from "./limits/limits.ts";
-import { createTally } from "./limits/local.ts";
+import { createRateLimits, installRateLimits } from "./rates/callers.ts";
+import { createTally } from "./rates/local.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { deploymentRoutes } from "./routes/deployments.ts";
 import { modelRoutes } from "./routes/models.ts";
@@ -62,7 +62,7 @@ export async function createGateway(deps: {
   const bus = deps.bus ?? createLiveBus(config.queue, `gateway-${config.node}-${randomUUID()}`);
   const egress = createEgress({ allow: config.egressAllow });
   const heads = createHeads(store.runs);
-  const limits = createLimits({
+  const rateLimits = createRateLimits({
     key: config.rateLimit,
     workspace: workspaceRate(config),
     store: deps.rates ?? openSharedRates(config, now),
@@ -92,7 +92,7 @@ export async function createGateway(deps: {
     clientErrorHandler: answerClientError,
     // A path the router itself refuses (bad escapes, endless ids) names nothing.
     frameworkErrors: (_error, request, reply) => {
-      limits.showAddress(reply, request);
+      rateLimits.showAddress(reply, request);
       return sendProblem(reply, new Problem("not_found", "There is nothing at this path."), request);
     },
   });
@@ -100,7 +100,7 @@ export async function createGateway(deps: {
   installBodyParsers(app);
   installProblems(app);
   installReplies(app);
-  installLimits(app, limits);
+  installRateLimits(app, rateLimits);
   installMetrics(app, metrics);
   app.decorateRequest("caller", null);
 
@@ -151,7 +151,7 @@ export async function createGateway(deps: {
   };
   bindRoutes(app, handlers, {
     authenticator,
-    limits,
+    rateLimits,
     replies: createIdempotentReplies({ store, sealer: sealerFor("idempotent replies") }),
   });
   await installDocs(app);
@@ -168,7 +168,7 @@ export async function createGateway(deps: {
       if (deps.bus === undefined) await bus.close();
       await egress.close();
       await admin?.close();
-      await limits.close();
+      await rateLimits.close();
       await store.close();
     },
   };

@@ -13,7 +13,7 @@ import {
 import { canonicalJson, deeperThan } from "@maru/domain";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { type Authenticator, allow, type Caller } from "../auth/authenticate.ts";
-import type { Limits } from "../limits/limits.ts";
+import type { RateLimits } from "../rates/callers.ts";
 import type { IdempotentReplies } from "./idempotency.ts";
 import { refuseUnstorable } from "./strings.ts";
 
@@ -50,9 +50,9 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 export function bindRoutes(
   app: FastifyInstance,
   handlers: Handlers,
-  deps: { authenticator: Authenticator; limits: Limits; replies: IdempotentReplies },
+  deps: { authenticator: Authenticator; rateLimits: RateLimits; replies: IdempotentReplies },
 ): void {
-  const { authenticator, limits, replies } = deps;
+  const { authenticator, rateLimits, replies } = deps;
 
   for (const [operationId, contract] of Object.entries(routes) as [OperationId, RouteContract][]) {
     const handler = handlers[operationId] as unknown as Handler<RouteContract>;
@@ -71,17 +71,17 @@ export function bindRoutes(
       onRequest: async (request, reply) => {
         const { access } = contract;
         if (access === "public" || access === "operator") {
-          if (contract.tag !== "operations") limits.takeAddress(reply, request);
+          if (contract.tag !== "operations") rateLimits.takeAddress(reply, request);
           if (access === "operator") authenticator.authenticateOperator(request);
           return;
         }
         const caller = await authenticator.authenticate(request).catch((error) => {
           // Who has no credentials that hold is limited as who brings none.
-          limits.takeAddress(reply, request);
+          rateLimits.takeAddress(reply, request);
           throw error;
         });
         request.caller = caller;
-        await limits.takeCaller(reply, caller);
+        await rateLimits.takeCaller(reply, caller);
         allow(caller, access);
       },
       handler: async (request, reply) => {

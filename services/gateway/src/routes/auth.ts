@@ -8,7 +8,7 @@ import { checkPassword, hashPassword } from "../auth/passwords.ts";
 import { ACCESS_TOKEN_SECONDS, type AccessTokens } from "../auth/tokens.ts";
 import type { Handlers } from "../http/bind.ts";
 import type { Pages } from "../http/pages.ts";
-import type { Tally } from "../limits/local.ts";
+import type { Tally } from "../rates/local.ts";
 import { uuidPosition } from "./positions.ts";
 
 const REFRESH_SECONDS = 30 * 86_400;

@@ -6,7 +6,7 @@ import type { Caller } from "../auth/authenticate.ts";
 import { createLocalRates } from "./local.ts";
 import { createSharedRates } from "./shared.ts";
 
-export interface Limits {
+export interface RateLimits {
   /** One call of somebody known, of their own limit and their workspace's. @throws Problem rate_limited */
   takeCaller(reply: FastifyReply, caller: Caller): Promise<void>;
   /** One call of somebody unknown. @throws Problem rate_limited */
@@ -21,13 +21,13 @@ export interface Limits {
  * workspace's (`workspace`), shared by all gateways. Calls without: by address (`default`), in this process: that protects the
  * process, is nobody's contract, and a health check or a sign-in must not need the store.
  */
-export function createLimits(deps: {
+export function createRateLimits(deps: {
   key: RatePolicy;
   workspace: RatePolicy;
   store: RateStore;
   logger: Logger;
   now: () => number;
-}): Limits {
+}): RateLimits {
   const { key, workspace, store, logger, now } = deps;
   const addresses = createLocalRates({ now });
   const shared = createSharedRates({ store, local: createLocalRates({ now }), logger, now });
@@ -52,7 +52,7 @@ export function createLimits(deps: {
 }
 
 /** Every reply says where its caller stands, also one that no route made. */
-export function installLimits(app: FastifyInstance, limits: Limits): void {
+export function installRateLimits(app: FastifyInstance, limits: RateLimits): void {
   app.addHook("onRequest", async (request, reply) => {
     if (request.is404) limits.takeAddress(reply, request);
   });
