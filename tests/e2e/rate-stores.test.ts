@@ -11,6 +11,8 @@ import { backendFor, createTestDatabase, describeEachBackend, type TestDatabase 
 const SLOW = { everyUs: 3_600_000_000 };
 const bucket = (key: string, burst: number): RateBucket => ({ key, burst, ...SLOW });
 const OWNER = "workspace";
+/** A machine that stands still for a while must not look like a store that is away. */
+const PATIENT_MS = 20_000;
 let names = 0;
 const fresh = (what: string) => `${what}-${names++}`;
 
@@ -20,7 +22,10 @@ describeEachBackend("rate limits that gateways share", (backend) => {
   beforeAll(async () => {
     database = await createTestDatabase();
     const queue = backendFor(backend, database);
-    const open = () => (queue.kind === "redis" ? createRedisRates(queue) : openRates({ url: database.runtimeUrl }));
+    const open = () =>
+      queue.kind === "redis"
+        ? createRedisRates({ ...queue, answerMs: PATIENT_MS })
+        : openRates({ url: database.runtimeUrl, answerMs: PATIENT_MS });
     stores = [open(), open()];
     // The first call waits for its connection: the ones a test counts do not.
     for (const store of stores) await store.take(OWNER, [bucket("first", 10)]);
@@ -130,7 +135,7 @@ test.skipIf(inject("redisUrl") === null)(
   async () => {
     const redis = new Redis(inject("redisUrl") as string);
     const prefix = `test-${randomUUID()}`;
-    const store = createRedisRates({ url: inject("redisUrl") as string, prefix });
+    const store = createRedisRates({ url: inject("redisUrl") as string, prefix, answerMs: PATIENT_MS });
     try {
       await redis.set(`${prefix}:rates:{${OWNER}}:key`, String((Date.now() + 86_400_000) * 1_000));
       expect(await store.take(OWNER, [bucket("key", 2)])).toEqual({ granted: false, aheadUs: [7_200_000_000] });
@@ -159,7 +164,7 @@ describe("on a clock of our own (Postgres)", () => {
     await database.query(
       "CREATE OR REPLACE FUNCTION maru_now() RETURNS timestamptz LANGUAGE sql VOLATILE AS $$ SELECT at FROM public.test_clock $$",
     );
-    store = openRates({ url: database.runtimeUrl });
+    store = openRates({ url: database.runtimeUrl, answerMs: PATIENT_MS });
   });
   afterAll(async () => {
     await store?.close();

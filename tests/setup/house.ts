@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { createGateway, type Gateway, type GatewayConfig } from "@maru/gateway";
 import { servingOf, simulatedHost } from "@maru/model";
-import type { QueueBackend } from "@maru/queue";
+import { createRedisRates, type QueueBackend } from "@maru/queue";
 import { createSimulator, type Simulator } from "@maru/simulator";
+import { openRates } from "@maru/store";
 import { createWorker, WORKER_DEFAULTS, type Worker, type WorkerConfig } from "@maru/worker";
 import { pino } from "pino";
 import { Registry } from "prom-client";
@@ -69,6 +70,8 @@ export async function openHouse(
     egressAllow?: Readonly<Record<string, string>>;
     rateLimit?: GatewayConfig["rateLimit"];
     workspaceRateLimit?: NonNullable<GatewayConfig["workspaceRateLimit"]>;
+    /** The gateways open the store of rate limits themselves, and give up on it as soon as they do elsewhere. */
+    ownRates?: true;
     /** A queue of the test's own instead of the backend's. */
     queue?: QueueBackend;
     apiKeys?: string[];
@@ -98,7 +101,19 @@ export async function openHouse(
     node: "test",
     ...(options.streams === undefined ? {} : { streams: options.streams }),
   };
-  const gateway = await createGateway({ config: gatewayConfig, logger: quiet, metrics: new Registry() });
+  // The stores of every day, but more patient: a machine that stands still must not look like a store that is away.
+  const openRatesOf = () =>
+    queue.kind === "redis"
+      ? createRedisRates({ ...queue, answerMs: 20_000 })
+      : openRates({ url: database.runtimeUrl, answerMs: 20_000 });
+  const openGateway = () =>
+    createGateway({
+      config: gatewayConfig,
+      logger: quiet,
+      metrics: new Registry(),
+      ...(options.ownRates === true ? {} : { rates: openRatesOf() }),
+    });
+  const gateway = await openGateway();
   const others: Gateway[] = [];
   const url = await gateway.listen();
   const workerConfig: WorkerConfig = {
@@ -163,7 +178,7 @@ export async function openHouse(
     simulator,
     secret,
     async anotherGateway() {
-      const other = await createGateway({ config: gatewayConfig, logger: quiet, metrics: new Registry() });
+      const other = await openGateway();
       others.push(other);
       return other.listen();
     },

@@ -28,18 +28,24 @@ end
 return answer`;
 
 /** A Redis that is away fails a call soon: the gateway then judges by itself. */
-const ANSWER_MS = 500;
+const ANSWER_MS = 2_000;
 
 interface Scripted {
   takeRates(keys: number, ...args: (string | number)[]): Promise<number[]>;
 }
 
 /** Rate limits in Redis, shared by every gateway on it. A bucket that is full again has no key. */
-export function createRedisRates(backend: { readonly url: string; readonly prefix?: string }): RateStore {
+export function createRedisRates(backend: {
+  readonly url: string;
+  readonly prefix?: string;
+  /** How long an answer is waited for. Default 2 s. */
+  readonly answerMs?: number;
+}): RateStore {
+  const { answerMs = ANSWER_MS } = backend;
   const redis = new Redis(backend.url, {
     maxRetriesPerRequest: 1,
     enableOfflineQueue: false,
-    commandTimeout: ANSWER_MS,
+    commandTimeout: answerMs,
     // Who comes back is felt within a second, not after ioredis's growing pauses.
     retryStrategy: (times) => Math.min(times * 50, 1_000),
   });
@@ -49,7 +55,7 @@ export function createRedisRates(backend: { readonly url: string; readonly prefi
   const ready = new Promise<void>((done) => redis.once("ready", done));
   return {
     async take(owner: string, buckets: readonly RateBucket[]) {
-      if (redis.status !== "ready") await within(ANSWER_MS, ready);
+      if (redis.status !== "ready") await within(answerMs, ready);
       const [granted, ...aheadUs] = await scripted.takeRates(
         buckets.length,
         // Braces: all of an owner's buckets on one node of a cluster.

@@ -2,7 +2,7 @@ import type { RateBucket, RateStore, RateVerdict } from "@maru/domain";
 import pg from "pg";
 
 /** A Postgres that is away fails a call soon: the gateway then judges by itself. */
-const ANSWER_MS = 500;
+const ANSWER_MS = 2_000;
 const FORGET_EVERY_MS = 600_000;
 
 /** Like calls that wait for the next round trip. */
@@ -16,15 +16,20 @@ interface Ask {
  * way the calls that come gather for the next, so a gateway sends one at a time however many calls it serves, and each call is
  * still judged. On a connection of its own: neither waits for the other's queries.
  */
-export function openRates(options: { readonly url: string; readonly now?: () => number }): RateStore {
-  const { url, now = Date.now } = options;
+export function openRates(options: {
+  readonly url: string;
+  /** How long an answer is waited for. Default 2 s. */
+  readonly answerMs?: number;
+  readonly now?: () => number;
+}): RateStore {
+  const { url, answerMs = ANSWER_MS, now = Date.now } = options;
   const pool = new pg.Pool({
     connectionString: url,
     max: 1,
-    connectionTimeoutMillis: ANSWER_MS,
+    connectionTimeoutMillis: answerMs,
     // The client's own limit: a server that is silent does not keep the one connection.
-    query_timeout: ANSWER_MS,
-    statement_timeout: ANSWER_MS,
+    query_timeout: answerMs,
+    statement_timeout: answerMs,
     application_name: "maru-rates",
     options: "-c plan_cache_mode=force_generic_plan",
   });
