@@ -4,6 +4,7 @@ import { admissionBench } from "./admission.ts";
 import { journalBench, recoveryBench } from "./durability.ts";
 import { inFlightBench } from "./in-flight.ts";
 import { pathBench } from "./path.ts";
+import { rateLimitsBench } from "./rate-limits.ts";
 import { openBench } from "./setup.ts";
 import { streamsBench } from "./streams.ts";
 import { assemblerBench, firstTokenBench } from "./wire.ts";
@@ -41,6 +42,14 @@ if (wanted("admission")) {
   const bench = await openBench({ worker: false });
   try {
     await admissionBench(bench);
+  } finally {
+    await bench.close();
+  }
+}
+if (wanted("rate-limits")) {
+  const bench = await openBench({ worker: false });
+  try {
+    await rateLimitsBench(bench);
   } finally {
     await bench.close();
   }

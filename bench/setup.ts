@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { createGateway } from "@maru/gateway";
+import { createGateway, type GatewayConfig } from "@maru/gateway";
 import { CATALOGUE, servingOf, simulatedHost } from "@maru/model";
 import { createLiveBus, prepareQueue, type QueueBackend } from "@maru/queue";
 import { startEmbeddedPostgres } from "@maru/store/embedded";
@@ -22,6 +22,7 @@ export interface Bench {
   /** As the owner of the tables. */
   readonly ownerUrl: string;
   readonly workerConfig: WorkerConfig;
+  readonly gatewayConfig: GatewayConfig;
   deploy(manifest: string): Promise<void>;
   /** Milliseconds each model call takes from now on. */
   latency(callMs: number): Promise<void>;
@@ -76,26 +77,22 @@ export async function openBench(options: { concurrency?: number; worker?: false 
     options.worker === false
       ? null
       : await createWorker({ bus, config: workerConfig, logger, metrics: new Registry() });
-  const gateway = await createGateway({
-    bus,
-    config: {
-      host: "127.0.0.1",
-      port: 0,
-      databaseUrl,
-      queue,
-      secret,
-      previousSecret: null,
-      serving: servingOf([]),
-      operator: null,
-      rateLimit: { perMinute: 100_000_000, burst: 10_000_000 },
-      trustedProxies: [],
-      egressAllow: {},
-      logLevel: "warn",
-      node: "bench",
-    },
-    logger,
-    metrics: new Registry(),
-  });
+  const gatewayConfig: GatewayConfig = {
+    host: "127.0.0.1",
+    port: 0,
+    databaseUrl,
+    queue,
+    secret,
+    previousSecret: null,
+    serving: servingOf([]),
+    operator: null,
+    rateLimit: { perMinute: 100_000_000, burst: 10_000_000 },
+    trustedProxies: [],
+    egressAllow: {},
+    logLevel: "warn",
+    node: "bench",
+  };
+  const gateway = await createGateway({ bus, config: gatewayConfig, logger, metrics: new Registry() });
   const url = await gateway.listen();
   await worker?.start();
 
@@ -131,6 +128,7 @@ export async function openBench(options: { concurrency?: number; worker?: false 
     queue: queue.kind,
     ownerUrl,
     workerConfig,
+    gatewayConfig,
     deploy: async (manifest) => {
       await call("/v1/deployments", key, manifest, "application/yaml");
     },

@@ -21,6 +21,7 @@ const SHARED = [
   "plan_limits",
   "plan_terms",
   "plans",
+  "rate_limits",
   "upstream_keys",
   "upstream_leases",
   "users",

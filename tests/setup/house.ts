@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { createGateway, type Gateway, type GatewayConfig } from "@maru/gateway";
 import { servingOf, simulatedHost } from "@maru/model";
+import { createRedisRates, type QueueBackend } from "@maru/queue";
 import { createSimulator, type Simulator } from "@maru/simulator";
+import { openRates } from "@maru/store";
 import { createWorker, WORKER_DEFAULTS, type Worker, type WorkerConfig } from "@maru/worker";
 import { pino } from "pino";
 import { Registry } from "prom-client";
@@ -66,7 +68,12 @@ export async function openHouse(
     serving?: GatewayConfig["serving"];
     /** Private hosts that may be reached besides the simulator. */
     egressAllow?: Readonly<Record<string, string>>;
-    rateLimit?: { perMinute: number; burst: number };
+    rateLimit?: GatewayConfig["rateLimit"];
+    workspaceRateLimit?: NonNullable<GatewayConfig["workspaceRateLimit"]>;
+    /** The gateways open the store of rate limits themselves, and give up on it as soon as they do elsewhere. */
+    ownRates?: true;
+    /** A queue of the test's own instead of the backend's. */
+    queue?: QueueBackend;
     apiKeys?: string[];
     streams?: NonNullable<GatewayConfig["streams"]>;
   } = {},
@@ -74,7 +81,7 @@ export async function openHouse(
   const database = await createTestDatabase();
   const simulator = createSimulator();
   const demo = await simulator.listen({ port: 0 });
-  const queue = backendFor(backend, database);
+  const queue = options.queue ?? backendFor(backend, database);
   const secret = randomBytes(32).toString("hex");
   const egressAllow = { "weather.maru.internal": demo.url, ...options.egressAllow };
   const gatewayConfig: GatewayConfig = {
@@ -87,13 +94,26 @@ export async function openHouse(
     serving: options.serving ?? servingOf([]),
     operator: { token: OPERATOR_TOKEN, databaseUrl: database.ownerUrl },
     rateLimit: options.rateLimit ?? { perMinute: 600_000, burst: 100_000 },
+    ...(options.workspaceRateLimit === undefined ? {} : { workspaceRateLimit: options.workspaceRateLimit }),
     trustedProxies: [],
     egressAllow,
     logLevel: "silent",
     node: "test",
     ...(options.streams === undefined ? {} : { streams: options.streams }),
   };
-  const gateway = await createGateway({ config: gatewayConfig, logger: quiet, metrics: new Registry() });
+  // The stores of every day, but more patient: a machine that stands still must not look like a store that is away.
+  const openRatesOf = () =>
+    queue.kind === "redis"
+      ? createRedisRates({ ...queue, answerMs: 20_000 })
+      : openRates({ url: database.runtimeUrl, answerMs: 20_000 });
+  const openGateway = () =>
+    createGateway({
+      config: gatewayConfig,
+      logger: quiet,
+      metrics: new Registry(),
+      ...(options.ownRates === true ? {} : { rates: openRatesOf() }),
+    });
+  const gateway = await openGateway();
   const others: Gateway[] = [];
   const url = await gateway.listen();
   const workerConfig: WorkerConfig = {
@@ -158,7 +178,7 @@ export async function openHouse(
     simulator,
     secret,
     async anotherGateway() {
-      const other = await createGateway({ config: gatewayConfig, logger: quiet, metrics: new Registry() });
+      const other = await openGateway();
       others.push(other);
       return other.listen();
     },

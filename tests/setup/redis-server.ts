@@ -2,10 +2,10 @@ import { spawn, spawnSync } from "node:child_process";
 import { freePort } from "@maru/store/embedded";
 import { Redis } from "ioredis";
 
-/** A Redis of our own on a free loopback port that dies with us; null when `redis-server` is not on PATH. */
-export async function startRedis(folder: string): Promise<{ url: string; stop(): Promise<void> } | null> {
+/** A Redis of our own on a free loopback port (or this one) that dies with us; null when `redis-server` is not on PATH. */
+export async function startRedis(folder: string, at?: number): Promise<{ url: string; stop(): Promise<void> } | null> {
   if (spawnSync("redis-server", ["--version"]).status !== 0) return null;
-  const port = await freePort();
+  const port = at ?? (await freePort());
   // The shell ends the server when our end of its standard input closes, however we ended.
   const keeper = spawn(
     "sh",

@@ -40,6 +40,15 @@ export const TokenPair = Type.Object(
 );
 export type TokenPair = Static<typeof TokenPair>;
 
+export const RateLimit = Type.Object(
+  {
+    per_minute: Type.Integer({ minimum: 1, description: "Calls a minute in the long run" }),
+    burst: Type.Integer({ minimum: 1, description: "Calls that may come at once" }),
+  },
+  closed,
+);
+export type RateLimit = Static<typeof RateLimit>;
+
 export const ApiKey = Type.Object(
   {
     id: Id("apiKey"),
@@ -50,6 +59,7 @@ export const ApiKey = Type.Object(
     expires_at: Nullable(Instant),
     last_used_at: Nullable(Instant),
     revoked_at: Nullable(Instant),
+    rate_limit: Nullable(RateLimit),
   },
   closed,
 );

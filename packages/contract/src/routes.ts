@@ -167,16 +167,20 @@ export const routes = {
     path: "/v1/api-keys",
     tag: "api-keys",
     summary: "Create an API key; the reply is the only time it is shown",
+    description:
+      "`rate_limit` is a limit of calls of the key's own, up to the workspace's; without it the key has the installation's, or that of the key that makes it.",
     access: "keys:manage",
     body: Type.Object(
       {
         name: Text(64, 1),
         scopes: Type.Array(o.Scope, { minItems: 1, uniqueItems: true }),
         expires_at: Type.Optional(Nullable(Instant)),
+        rate_limit: Type.Optional(Nullable(o.RateLimit)),
       },
       closed,
     ),
     replies: { 201: o.NewApiKey },
+    problems: ["limit_out_of_range"],
     idempotent: true,
   },
   listApiKeys: {

@@ -6,6 +6,17 @@ export { trimHistory } from "./history.ts";
 export { limitProblem, perOf, spanSeconds } from "./limit.ts";
 export { type NormaliseDeps, normaliseManifest } from "./manifest/normalise.ts";
 export { type ParsedManifest, type Place, parseManifestDocument } from "./manifest/parse.ts";
+export {
+  aheadUsOf,
+  judgeCall,
+  moreRoomInUs,
+  type RateBucket,
+  type RatePolicy,
+  type RateStore,
+  type RateVerdict,
+  rateBucket,
+  roomOf,
+} from "./rate.ts";
 export { createSealer, deriveKey, ENDPOINT_KEYS, type Sealer } from "./sealing.ts";
 export { storableText } from "./text.ts";
 export { dayEnd, daysLeft, type QuotaPolicy, type QuotaSpan, windowAt } from "./window.ts";

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { type ApiKey, idOf, newId, Problem, type Scope, uuidOf, type Workspace } from "@maru/contract";
+import type { RatePolicy } from "@maru/domain";
 import { asProblem, type Database, instant, instantOrNull, only } from "./database.ts";
 
 export interface Account {
@@ -20,6 +21,8 @@ export interface FoundApiKey {
   readonly scopes: readonly Scope[];
   /** False when revoked or expired. */
   readonly usable: boolean;
+  /** The key's own limit of calls; null for the installation's. */
+  readonly rateLimit: RatePolicy | null;
 }
 
 const tokenHash = (token: string) => createHash("sha256").update(token).digest();
@@ -135,7 +138,14 @@ export function createAccounts(db: Database) {
 
     async createApiKey(
       workspaceId: string,
-      key: { keyId: string; secretHash: Buffer; name: string; scopes: readonly Scope[]; expiresAt: string | null },
+      key: {
+        keyId: string;
+        secretHash: Buffer;
+        name: string;
+        scopes: readonly Scope[];
+        expiresAt: string | null;
+        rateLimit: RatePolicy | null;
+      },
     ): Promise<ApiKey> {
       const workspace = uuidOf("workspace", workspaceId) as string;
       const row = await db.forWorkspace(workspace).apiKey.create({
@@ -147,6 +157,8 @@ export function createAccounts(db: Database) {
           name: key.name,
           scopes: [...key.scopes],
           expiresAt: key.expiresAt,
+          ratePerMinute: key.rateLimit?.perMinute ?? null,
+          rateBurst: key.rateLimit?.burst ?? null,
         },
       });
       return apiKeyObject(row);
@@ -192,6 +204,8 @@ export function createAccounts(db: Database) {
         secret_hash: Buffer;
         scopes: Scope[];
         usable: boolean;
+        rate_per_minute: number | null;
+        rate_burst: number | null;
       }>("SELECT * FROM find_api_key($1)", [keyId]);
       const row = rows[0];
       if (row === undefined) return null;
@@ -201,6 +215,7 @@ export function createAccounts(db: Database) {
         secretHash: row.secret_hash,
         scopes: row.scopes,
         usable: row.usable,
+        rateLimit: ratePolicy(row.rate_per_minute, row.rate_burst),
       };
     },
 
@@ -229,7 +244,10 @@ function apiKeyObject(row: {
   expiresAt: Date | null;
   lastUsedAt: Date | null;
   revokedAt: Date | null;
+  ratePerMinute: number | null;
+  rateBurst: number | null;
 }): ApiKey {
+  const rate = ratePolicy(row.ratePerMinute, row.rateBurst);
   return {
     id: idOf("apiKey", row.id),
     name: row.name,
@@ -239,5 +257,10 @@ function apiKeyObject(row: {
     expires_at: instantOrNull(row.expiresAt),
     last_used_at: instantOrNull(row.lastUsedAt),
     revoked_at: instantOrNull(row.revokedAt),
+    rate_limit: rate === null ? null : { per_minute: rate.perMinute, burst: rate.burst },
   };
 }
+
+/** Both columns are set, or neither is. */
+const ratePolicy = (perMinute: number | null, burst: number | null): RatePolicy | null =>
+  perMinute === null || burst === null ? null : { perMinute, burst };

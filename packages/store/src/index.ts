@@ -23,6 +23,7 @@ export {
   type Withdrawal,
   withOverride,
 } from "./models.ts";
+export { openRates } from "./rates.ts";
 export type { Answers, NewFork, NewRun, RunFilter, RunNotice, Runs, StoredEvent } from "./runs.ts";
 export {
   type ApprovalAsked,

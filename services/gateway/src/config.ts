@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { RatePolicy } from "@maru/domain";
 import { readModelHosts, servingOf } from "@maru/model";
 import type { QueueBackend } from "@maru/queue";
 import { parseEgressAllow } from "@maru/tools";
@@ -17,8 +18,10 @@ export interface GatewayConfig {
   readonly serving: { readonly served: readonly string[]; readonly simulated: boolean };
   /** The API operators change quota policy by; null: there is none. The login is a member of maru_operator. */
   readonly operator: { readonly token: string; readonly databaseUrl: string } | null;
-  /** Calls a caller may make in a minute, and how many at once. */
-  readonly rateLimit: { readonly perMinute: number; readonly burst: number };
+  /** Calls a caller may make in a minute, and how many at once: of each API key without a limit of its own, person or address. */
+  readonly rateLimit: RatePolicy;
+  /** The same of all of a workspace's callers together, and the most a key's own limit may be. Five times `rateLimit` if left out. */
+  readonly workspaceRateLimit?: RatePolicy;
   /** Proxies whose X-Forwarded-For is believed, as addresses or CIDR ranges. */
   readonly trustedProxies: readonly string[];
   /** Hosts that HTTP tools may reach although they are private: name → origin. */
@@ -36,12 +39,19 @@ export interface StreamTimes {
 /** Proxies cut a silent connection after a minute, often sooner. */
 export const STREAM_TIMES: StreamTimes = { heartbeatMs: 15_000, stallMs: 30_000 };
 
+export const workspaceRate = ({ rateLimit, workspaceRateLimit }: GatewayConfig): RatePolicy =>
+  workspaceRateLimit ?? { perMinute: rateLimit.perMinute * 5, burst: rateLimit.burst * 5 };
+
 /** @throws Error naming the variable that is missing or wrong */
 export function gatewayConfig(env: NodeJS.ProcessEnv): GatewayConfig {
   const databaseUrl = env.DATABASE_RUNTIME_URL ?? env.DATABASE_URL;
   if (!databaseUrl) throw new Error("DATABASE_RUNTIME_URL is not set: the connection string of a maru_runtime login");
   const secret = env.MARU_SECRET ?? "";
   if (secret.length < 32) throw new Error("MARU_SECRET must have at least 32 characters");
+  const rateLimit = {
+    perMinute: integer(env, "RATE_LIMIT_PER_MINUTE", 6_000, 1),
+    burst: integer(env, "RATE_LIMIT_BURST", 1_000, 1),
+  };
   return {
     host: env.HOST ?? "0.0.0.0",
     port: integer(env, "PORT", 8080),
@@ -51,9 +61,10 @@ export function gatewayConfig(env: NodeJS.ProcessEnv): GatewayConfig {
     previousSecret: env.MARU_SECRET_PREVIOUS || null,
     serving: servingOf(readModelHosts(env)),
     operator: operatorOf(env),
-    rateLimit: {
-      perMinute: integer(env, "RATE_LIMIT_PER_MINUTE", 6_000),
-      burst: integer(env, "RATE_LIMIT_BURST", 1_000),
+    rateLimit,
+    workspaceRateLimit: {
+      perMinute: integer(env, "RATE_LIMIT_WORKSPACE_PER_MINUTE", 5 * rateLimit.perMinute, 1),
+      burst: integer(env, "RATE_LIMIT_WORKSPACE_BURST", 5 * rateLimit.burst, 1),
     },
     trustedProxies: (env.TRUSTED_PROXIES ?? "").split(",").filter(Boolean),
     egressAllow: parseEgressAllow(env.EGRESS_ALLOW ?? ""),
@@ -75,10 +86,11 @@ function operatorOf(env: NodeJS.ProcessEnv): GatewayConfig["operator"] {
   return { token, databaseUrl };
 }
 
-function integer(env: NodeJS.ProcessEnv, name: string, fallback: number): number {
+function integer(env: NodeJS.ProcessEnv, name: string, fallback: number, min = 0): number {
   const text = env[name];
   if (text === undefined || text === "") return fallback;
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) throw new Error(`${name} must be a whole number, not ${text}`);
+  if (!Number.isSafeInteger(value) || value < min)
+    throw new Error(`${name} must be a whole number${min > 0 ? ` of at least ${min}` : ""}, not ${text}`);
   return value;
 }

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { newId, Problem } from "@maru/contract";
-import { createSealer, deriveKey, ENDPOINT_KEYS } from "@maru/domain";
-import { createLiveBus, createWakeUps, type LiveBus } from "@maru/queue";
-import { openStore } from "@maru/store";
+import { createSealer, deriveKey, ENDPOINT_KEYS, type RateStore } from "@maru/domain";
+import { createLiveBus, createRedisRates, createWakeUps, type LiveBus } from "@maru/queue";
+import { openRates, openStore } from "@maru/store";
 import { openAdmin } from "@maru/store/admin";
 import { createEgress } from "@maru/tools";
 import { Ajv2020 } from "ajv/dist/2020.js";
@@ -13,15 +13,16 @@ import type { Registry } from "prom-client";
 import { createAuthenticator } from "./auth/authenticate.ts";
 import { signingKey } from "./auth/keys.ts";
 import { accessTokens } from "./auth/tokens.ts";
-import { type GatewayConfig, STREAM_TIMES } from "./config.ts";
+import { type GatewayConfig, STREAM_TIMES, workspaceRate } from "./config.ts";
 import { installDocs } from "./docs.ts";
 import { bindRoutes, type Handlers, installBodyParsers } from "./http/bind.ts";
 import { createIdempotentReplies } from "./http/idempotency.ts";
 import { installMetrics } from "./http/metrics.ts";
 import { createPages } from "./http/pages.ts";
 import { answerClientError, installProblems, sendProblem } from "./http/problems.ts";
-import { createRateLimiter } from "./http/rate-limit.ts";
 import { installReplies } from "./http/replies.ts";
+import { createRateLimits, installRateLimits } from "./rates/callers.ts";
+import { createTally } from "./rates/local.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { deploymentRoutes } from "./routes/deployments.ts";
 import { modelRoutes } from "./routes/models.ts";
@@ -51,6 +52,8 @@ export async function createGateway(deps: {
   metrics: Registry;
   /** Shared with a worker in the same process, if there is one: its messages then need not travel. */
   bus?: LiveBus;
+  /** Where callers' limits are kept; by default where the queue is. Closed with the gateway. */
+  rates?: RateStore;
   now?: () => number;
 }): Promise<Gateway> {
   const { config, logger, metrics, now = Date.now } = deps;
@@ -59,6 +62,13 @@ export async function createGateway(deps: {
   const bus = deps.bus ?? createLiveBus(config.queue, `gateway-${config.node}-${randomUUID()}`);
   const egress = createEgress({ allow: config.egressAllow });
   const heads = createHeads(store.runs);
+  const rateLimits = createRateLimits({
+    key: config.rateLimit,
+    workspace: workspaceRate(config),
+    store: deps.rates ?? openSharedRates(config, now),
+    logger,
+    now,
+  });
   const closing = new AbortController();
 
   // Fastify's own defaults coerce types, drop unknown keys and wait for ever: all three are turned round. headersTimeout
@@ -81,13 +91,16 @@ export async function createGateway(deps: {
     genReqId: (request) => requestId(request.headers["x-request-id"]),
     clientErrorHandler: answerClientError,
     // A path the router itself refuses (bad escapes, endless ids) names nothing.
-    frameworkErrors: (_error, request, reply) =>
-      sendProblem(reply, new Problem("not_found", "There is nothing at this path."), request),
+    frameworkErrors: (_error, request, reply) => {
+      rateLimits.showAddress(reply, request);
+      return sendProblem(reply, new Problem("not_found", "There is nothing at this path."), request);
+    },
   });
   installValidators(app);
   installBodyParsers(app);
   installProblems(app);
   installReplies(app);
+  installRateLimits(app, rateLimits);
   installMetrics(app, metrics);
   app.decorateRequest("caller", null);
 
@@ -112,8 +125,9 @@ export async function createGateway(deps: {
       tokens,
       keys,
       authenticator,
-      attempts: createRateLimiter({ perMinute: 1, burst: 10, now }),
-      registrations: createRateLimiter({ perMinute: 10, burst: 50, now }),
+      attempts: createTally({ perMinute: 1, burst: 10 }, now),
+      registrations: createTally({ perMinute: 10, burst: 50 }, now),
+      maxRate: workspaceRate(config),
       pages,
       now,
     }),
@@ -137,7 +151,7 @@ export async function createGateway(deps: {
   };
   bindRoutes(app, handlers, {
     authenticator,
-    limiter: createRateLimiter({ ...config.rateLimit, now }),
+    rateLimits,
     replies: createIdempotentReplies({ store, sealer: sealerFor("idempotent replies") }),
   });
   await installDocs(app);
@@ -154,10 +168,14 @@ export async function createGateway(deps: {
       if (deps.bus === undefined) await bus.close();
       await egress.close();
       await admin?.close();
+      await rateLimits.close();
       await store.close();
     },
   };
 }
+
+const openSharedRates = ({ queue, databaseUrl }: GatewayConfig, now: () => number): RateStore =>
+  queue.kind === "redis" ? createRedisRates(queue) : openRates({ url: databaseUrl, now });
 
 /** Bodies, paths and headers are judged as they are; only the query, which is text by nature, is read as its schema says. */
 function installValidators(app: FastifyInstance): void {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { type Access, Problem, SCOPES, type Scope } from "@maru/contract";
-import { hashApiSecret, parseApiKey, sameBytes } from "@maru/domain";
+import { hashApiSecret, parseApiKey, type RatePolicy, sameBytes } from "@maru/domain";
 import type { Store } from "@maru/store";
 import type { FastifyRequest } from "fastify";
 import type { AccessTokens } from "./tokens.ts";
@@ -12,6 +12,8 @@ export interface Caller {
   /** Set when a person is signed in. */
   readonly user: { readonly id: string; readonly sessionId: string } | null;
   readonly apiKeyId: string | null;
+  /** The key's own limit of calls; null for the installation's. */
+  readonly rateLimit: RatePolicy | null;
 }
 
 /** A revoked key or ended session is refused everywhere within this time. */
@@ -47,33 +49,28 @@ export function createAuthenticator(deps: {
       // Nobody's call waits for the note of when a key was used, and losing one loses nothing.
       void store.accounts.touchApiKeys([{ workspaceId: found.workspaceId, id: found.id, at }]).catch(() => {});
     }
-    return { workspaceId: found.workspaceId, scopes: found.scopes, user: null, apiKeyId: found.id };
+    const { workspaceId, scopes, id, rateLimit } = found;
+    return { workspaceId, scopes, user: null, apiKeyId: id, rateLimit };
   };
 
   const byToken = async (text: string): Promise<Caller> => {
     const { sub, wsp, sid } = tokens.verify(text);
     const alive = await sessions.get(`${wsp} ${sid} ${sub}`, () => store.accounts.sessionAlive(wsp, sid, sub));
     if (!alive) throw new Problem("invalid_token", "The session has ended.");
-    return { workspaceId: wsp, scopes: SCOPES, user: { id: sub, sessionId: sid }, apiKeyId: null };
+    return { workspaceId: wsp, scopes: SCOPES, user: { id: sub, sessionId: sid }, apiKeyId: null, rateLimit: null };
   };
 
   return {
-    /** @throws Problem missing_credentials, invalid_credentials, invalid_token, token_expired, insufficient_scope, key_in_url */
-    async authenticate(request: FastifyRequest, access: Exclude<Access, "public" | "operator">): Promise<Caller> {
+    /** @throws Problem missing_credentials, invalid_credentials, invalid_token, token_expired, key_in_url */
+    async authenticate(request: FastifyRequest): Promise<Caller> {
       if (/[?&][^=]*=maru_/.test(request.url)) {
         throw new Problem(
           "key_in_url",
           "Send the key in the Authorization header, and replace this one: URLs end up in logs.",
         );
       }
-      const caller = await this.identify(request);
-      if (access === "user") {
-        if (caller.user === null)
-          throw new Problem("insufficient_scope", "This call needs a signed-in person, not an API key.");
-      } else if (!caller.scopes.includes(access)) {
-        throw new Problem("insufficient_scope", `This call needs the scope ${access}.`);
-      }
-      return caller;
+      const credential = bearer(request);
+      return credential.startsWith("maru_") ? byApiKey(credential) : byToken(credential);
     },
 
     /** @throws Problem not_found where the installation has no operator token, missing_credentials, invalid_credentials */
@@ -83,11 +80,6 @@ export function createAuthenticator(deps: {
         throw new Problem("not_found", "This installation has no operator API: set OPERATOR_TOKEN to have one.");
       const digest = (text: string) => createHash("sha256").update(text).digest();
       if (!sameBytes(digest(bearer(request)), digest(operatorToken))) throw new Problem("invalid_credentials");
-    },
-
-    async identify(request: FastifyRequest): Promise<Caller> {
-      const credential = bearer(request);
-      return credential.startsWith("maru_") ? byApiKey(credential) : byToken(credential);
     },
 
     /** Forgets what was learned of a session, so that its end is felt here at once. */
@@ -111,6 +103,16 @@ function bearer(request: FastifyRequest): string {
       "Send exactly one header, Authorization: Bearer, with an API key or an access token.",
     );
   return match[1] as string;
+}
+
+/** @throws Problem insufficient_scope */
+export function allow(caller: Caller, access: Exclude<Access, "public" | "operator">): void {
+  if (access === "user") {
+    if (caller.user === null)
+      throw new Problem("insufficient_scope", "This call needs a signed-in person, not an API key.");
+  } else if (!caller.scopes.includes(access)) {
+    throw new Problem("insufficient_scope", `This call needs the scope ${access}.`);
+  }
 }
 
 /** Node keeps only the first of two Authorization headers; the raw ones tell. */

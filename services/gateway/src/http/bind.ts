@@ -12,9 +12,9 @@ import {
 } from "@maru/contract";
 import { canonicalJson, deeperThan } from "@maru/domain";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import type { Authenticator, Caller } from "../auth/authenticate.ts";
+import { type Authenticator, allow, type Caller } from "../auth/authenticate.ts";
+import type { RateLimits } from "../rates/callers.ts";
 import type { IdempotentReplies } from "./idempotency.ts";
-import type { RateLimiter } from "./rate-limit.ts";
 import { refuseUnstorable } from "./strings.ts";
 
 /** One request as a handler sees it: everything is checked. `caller` is null on public routes and operators' ones. */
@@ -50,9 +50,9 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 export function bindRoutes(
   app: FastifyInstance,
   handlers: Handlers,
-  deps: { authenticator: Authenticator; limiter: RateLimiter; replies: IdempotentReplies },
+  deps: { authenticator: Authenticator; rateLimits: RateLimits; replies: IdempotentReplies },
 ): void {
-  const { authenticator, limiter, replies } = deps;
+  const { authenticator, rateLimits, replies } = deps;
 
   for (const [operationId, contract] of Object.entries(routes) as [OperationId, RouteContract][]) {
     const handler = handlers[operationId] as unknown as Handler<RouteContract>;
@@ -70,12 +70,19 @@ export function bindRoutes(
       config: { operationId, bodyTypes: contract.bodyTypes ?? [], csv: contract.csv ?? false },
       onRequest: async (request, reply) => {
         const { access } = contract;
-        if (access === "operator") authenticator.authenticateOperator(request);
-        const caller =
-          access === "public" || access === "operator" ? null : await authenticator.authenticate(request, access);
+        if (access === "public" || access === "operator") {
+          if (contract.tag !== "operations") rateLimits.takeAddress(reply, request);
+          if (access === "operator") authenticator.authenticateOperator(request);
+          return;
+        }
+        const caller = await authenticator.authenticate(request).catch((error) => {
+          // Who has no credentials that hold is limited as who brings none.
+          rateLimits.takeAddress(reply, request);
+          throw error;
+        });
         request.caller = caller;
-        const key = caller === null ? `ip:${request.ip}` : (caller.apiKeyId ?? caller.user?.id ?? caller.workspaceId);
-        rateHeaders(reply, limiter, key, contract.tag === "operations");
+        await rateLimits.takeCaller(reply, caller);
+        allow(caller, access);
       },
       handler: async (request, reply) => {
         const { caller } = request;
@@ -115,20 +122,6 @@ declare module "fastify" {
     operationId?: string;
     bodyTypes?: readonly string[];
     csv?: boolean;
-  }
-}
-
-/** RateLimit and RateLimit-Policy as draft-ietf-httpapi-ratelimit-headers names them, on every reply. */
-function rateHeaders(reply: FastifyReply, limiter: RateLimiter, key: string, free: boolean): void {
-  const verdict = free ? limiter.peek(key) : limiter.take(key);
-  const { burst, windowSeconds } = limiter.policy;
-  reply.header("ratelimit-policy", `"default";q=${burst};w=${windowSeconds}`);
-  reply.header("ratelimit", `"default";r=${verdict.remaining};t=${Math.ceil(verdict.waitMs / 1_000)}`);
-  if (!verdict.allowed) {
-    throw new Problem("rate_limited", "Slow down; Retry-After says for how long.", {
-      retryAfterMs: verdict.waitMs,
-      limit: "default",
-    });
   }
 }
 

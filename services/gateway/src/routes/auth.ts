@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { Problem, type TokenPair } from "@maru/contract";
-import { newApiKey } from "@maru/domain";
+import { Problem, type RateLimit, type TokenPair } from "@maru/contract";
+import { newApiKey, type RatePolicy } from "@maru/domain";
 import type { Session, Store } from "@maru/store";
 import type { Authenticator } from "../auth/authenticate.ts";
 import type { SigningKey } from "../auth/keys.ts";
@@ -8,7 +8,7 @@ import { checkPassword, hashPassword } from "../auth/passwords.ts";
 import { ACCESS_TOKEN_SECONDS, type AccessTokens } from "../auth/tokens.ts";
 import type { Handlers } from "../http/bind.ts";
 import type { Pages } from "../http/pages.ts";
-import type { RateLimiter } from "../http/rate-limit.ts";
+import type { Tally } from "../rates/local.ts";
 import { uuidPosition } from "./positions.ts";
 
 const REFRESH_SECONDS = 30 * 86_400;
@@ -20,9 +20,11 @@ export interface AuthDeps {
   readonly keys: readonly SigningKey[];
   readonly authenticator: Authenticator;
   /** Counts failed attempts to sign in by address and account. */
-  readonly attempts: RateLimiter;
+  readonly attempts: Tally;
   /** Counts new accounts by address. */
-  readonly registrations: RateLimiter;
+  readonly registrations: Tally;
+  /** The most a key's own limit of calls may be: the workspace's. */
+  readonly maxRate: RatePolicy;
   readonly pages: Pages;
   readonly now: () => number;
 }
@@ -38,14 +40,10 @@ export function authRoutes(deps: AuthDeps) {
     refresh_token: refreshToken,
     refresh_expires_at: session.refreshExpiresAt,
   });
-  const refuse = (limiter: RateLimiter, key: string) => {
-    const verdict = limiter.peek(key);
-    if (verdict.remaining < 1) {
-      throw new Problem("too_many_attempts", "Wait before the next attempt.", {
-        retryAfterMs: Math.max(1_000, verdict.waitMs),
-        limit: "login",
-      });
-    }
+  const refuse = (tally: Tally, key: string) => {
+    const waitMs = tally.waitMs(key);
+    if (waitMs > 0)
+      throw new Problem("too_many_attempts", "Wait before the next attempt.", { retryAfterMs: waitMs, limit: "login" });
   };
 
   return {
@@ -53,7 +51,7 @@ export function authRoutes(deps: AuthDeps) {
       refuse(registrations, request.ip);
       const email = body.email.toLowerCase();
       const passwordHash = await hashPassword(body.password);
-      registrations.take(request.ip);
+      registrations.count(request.ip);
       const { user, workspace } = await accounts.register({
         email,
         passwordHash,
@@ -78,7 +76,7 @@ export function authRoutes(deps: AuthDeps) {
       refuse(attempts, key);
       const account = await accounts.find(body.email);
       if (!(await checkPassword(body.password, account?.passwordHash ?? null)) || account === null) {
-        attempts.take(key);
+        attempts.count(key);
         throw new Problem("invalid_credentials", "The address or the password is wrong.");
       }
       return {
@@ -120,6 +118,9 @@ export function authRoutes(deps: AuthDeps) {
           errors: [{ pointer: "/expires_at", code: "validation_failed", detail: "must be in the future" }],
         });
       }
+      // A key that has a limit of its own makes none that has more.
+      const most = caller.rateLimit ?? deps.maxRate;
+      const rateLimit = ratePolicy(body.rate_limit, most) ?? caller.rateLimit;
       const key = newApiKey();
       const created = await accounts.createApiKey(caller.workspaceId, {
         keyId: key.keyId,
@@ -127,6 +128,7 @@ export function authRoutes(deps: AuthDeps) {
         name: body.name,
         scopes: body.scopes,
         expiresAt: body.expires_at ?? null,
+        rateLimit,
       });
       return { status: 201, body: { api_key: created, key: key.text } };
     },
@@ -153,4 +155,18 @@ export function authRoutes(deps: AuthDeps) {
       return { status: 204 };
     },
   } satisfies Partial<Handlers>;
+}
+
+/** @throws Problem limit_out_of_range */
+function ratePolicy(given: RateLimit | null | undefined, most: RatePolicy): RatePolicy | null {
+  if (!given) return null;
+  const errors = [
+    { pointer: "/rate_limit/per_minute", asked: given.per_minute, max: most.perMinute },
+    { pointer: "/rate_limit/burst", asked: given.burst, max: most.burst },
+  ]
+    .filter(({ asked, max }) => asked > max)
+    .map(({ pointer, max }) => ({ pointer, code: "limit_out_of_range", detail: `must be from 1 to ${max}` }));
+  if (errors.length > 0)
+    throw new Problem("limit_out_of_range", "A key's limit can't be more than it is here.", { errors });
+  return { perMinute: given.per_minute, burst: given.burst };
 }
