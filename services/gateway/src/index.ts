@@ -4,7 +4,7 @@ import { createSealer, deriveKey, ENDPOINT_KEYS } from "@maru/domain";
 import { createLiveBus, createWakeUps, type LiveBus } from "@maru/queue";
 import { openStore } from "@maru/store";
 import { openAdmin } from "@maru/store/admin";
-import { createEgress } from "@maru/tools";
+import { createEgress, createSandbox } from "@maru/tools";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import ajvFormats from "ajv-formats";
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from "fastify";
@@ -58,6 +58,11 @@ export async function createGateway(deps: {
   const wakeUps = createWakeUps(config.queue);
   const bus = deps.bus ?? createLiveBus(config.queue, `gateway-${config.node}-${randomUUID()}`);
   const egress = createEgress({ allow: config.egressAllow });
+  // For loading the functions of manifests; most gateways never start it.
+  const sandbox = createSandbox({
+    processes: 1,
+    onLost: (error) => logger.warn({ err: error }, "sandbox process lost"),
+  });
   const heads = createHeads(store.runs);
   const closing = new AbortController();
 
@@ -117,7 +122,7 @@ export async function createGateway(deps: {
       pages,
       now,
     }),
-    ...deploymentRoutes({ store, pages, serving, allowedHosts, egress }),
+    ...deploymentRoutes({ store, pages, serving, allowedHosts, egress, sandbox, closing: closing.signal }),
     ...runRoutes({
       store,
       wakeUps,
@@ -153,6 +158,7 @@ export async function createGateway(deps: {
       await wakeUps.close();
       if (deps.bus === undefined) await bus.close();
       await egress.close();
+      await sandbox.close();
       await admin?.close();
       await store.close();
     },
