@@ -6,8 +6,6 @@ import { fileURLToPath } from "node:url";
 import type { ChildMessage, CodeJob, CodeOutcome, ParentMessage } from "./protocol.ts";
 
 const CHILD = fileURLToPath(new URL("./child.ts", import.meta.url));
-/** The child ends its code at the deadline; when native code inside keeps it from doing so, the kill comes this much later. */
-const GRACE_MS = 250;
 const START_MS = 30_000;
 const HEAP_MB = 96;
 const NODE_MODULES = `${sep}node_modules${sep}`;
@@ -47,7 +45,7 @@ export interface SandboxProcess {
 }
 
 /** Starts a process that has no environment, may write no file, start no process, and never keeps its parent running. */
-export function startProcess(): SandboxProcess {
+export function startProcess(graceMs: number): SandboxProcess {
   const child = fork(CHILD, [], {
     execArgv: [
       `--max-old-space-size=${HEAP_MB}`,
@@ -134,23 +132,26 @@ export function startProcess(): SandboxProcess {
 
   async function conversation(job: CodeJob, aborted: Promise<never>): Promise<CodeOutcome> {
     let began = false;
+    const overdue = Promise.withResolvers<void>();
     let hear: (message: ChildMessage) => void = () => {};
-    let timer: NodeJS.Timeout | undefined;
+    let timer = setTimeout(() => child.kill("SIGKILL"), START_MS);
     const done = new Promise<CodeOutcome>((finish) => {
       hear = (message) => {
-        if (message.kind === "began") began = true;
+        if (message.kind === "began") {
+          began = true;
+          clearTimeout(timer);
+          timer = setTimeout(overdue.resolve, job.timeoutMs + graceMs);
+        }
         if (message.kind !== "done") return;
         worn ||= message.worn;
         finish(message.outcome);
       };
     });
-    const overdue = new Promise<CodeOutcome>((finish) => {
-      timer = setTimeout(() => {
-        worn = true;
-        child.kill("SIGKILL");
-        const message = `The code did not end within ${job.timeoutMs} ms.`;
-        finish({ ok: false, code: "code_timeout", message, line: null, column: null, console: "" });
-      }, job.timeoutMs + GRACE_MS);
+    const late = overdue.promise.then((): CodeOutcome => {
+      worn = true;
+      child.kill("SIGKILL");
+      const message = `The code did not end within ${job.timeoutMs} ms.`;
+      return { ok: false, code: "code_timeout", message, line: null, column: null, console: "" };
     });
     const lost = gone.then((): never => {
       throw new SandboxLost(`a sandbox process was lost: ${stderr.trim()}`, began);
@@ -159,7 +160,7 @@ export function startProcess(): SandboxProcess {
     try {
       // A channel that is gone shows itself by the process's end.
       child.send({ job } satisfies ParentMessage, () => {});
-      return await Promise.race([done, overdue, lost, aborted]);
+      return await Promise.race([done, late, lost, aborted]);
     } finally {
       clearTimeout(timer);
       child.off("message", hear);

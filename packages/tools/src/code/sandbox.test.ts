@@ -4,13 +4,13 @@ import { createSandbox, type Sandbox } from "./sandbox.ts";
 
 let sandbox: Sandbox;
 beforeAll(() => {
-  sandbox = createSandbox({ processes: 1 });
+  sandbox = createSandbox({ processes: 1, graceMs: 1_000 });
 });
 afterAll(() => sandbox.close());
 
 const never = new AbortController().signal;
 const run = (source: string, over: Partial<CodeJob> = {}): Promise<CodeOutcome> =>
-  sandbox.run({ kind: "body", source, input: "null", timeoutMs: 5_000, memoryBytes: 32 << 20, ...over }, never);
+  sandbox.run({ kind: "body", source, input: "null", timeoutMs: 25_000, memoryBytes: 20 << 20, ...over }, never);
 const value = async (source: string, over: Partial<CodeJob> = {}): Promise<unknown> => {
   const outcome = await run(source, over);
   if (!outcome.ok) throw new Error(`${outcome.code}: ${outcome.message}`);

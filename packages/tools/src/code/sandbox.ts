@@ -6,6 +6,11 @@ export interface SandboxOptions {
   readonly processes?: number;
   /** After so many jobs a process is replaced. */
   readonly jobsPerProcess?: number;
+  /**
+   * The child ends its code at the deadline; when native code inside keeps it from doing so, it is killed so many
+   * milliseconds later.
+   */
+  readonly graceMs?: number;
   /** Hears of each process that was lost, and why. */
   readonly onLost?: (error: SandboxLost) => void;
 }
@@ -24,10 +29,10 @@ export interface Sandbox {
   close(): Promise<void>;
 }
 
-export const SANDBOX_DEFAULTS = { processes: 2, jobsPerProcess: 100 } as const;
+export const SANDBOX_DEFAULTS = { processes: 2, jobsPerProcess: 100, graceMs: 250 } as const;
 
 export function createSandbox(options: SandboxOptions = {}): Sandbox {
-  const { processes, jobsPerProcess, onLost } = { ...SANDBOX_DEFAULTS, ...options };
+  const { processes, jobsPerProcess, graceMs, onLost } = { ...SANDBOX_DEFAULTS, ...options };
   const all = new Set<SandboxProcess>();
   const idle: SandboxProcess[] = [];
   const waiting = new Set<() => void>();
@@ -35,7 +40,7 @@ export function createSandbox(options: SandboxOptions = {}): Sandbox {
   let free = processes;
 
   const start = (): SandboxProcess => {
-    const process = startProcess();
+    const process = startProcess(graceMs);
     all.add(process);
     return process;
   };
