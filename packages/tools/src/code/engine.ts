@@ -104,7 +104,7 @@ function createEngine(quickjs: QuickJSWASMModule): Engine {
     };
     const allowPostmortem = () => {
       runtime.setMemoryLimit(job.memoryBytes + POSTMORTEM.bytes);
-      deadline = Math.max(deadline, performance.now() + POSTMORTEM.ms);
+      deadline = performance.now() + POSTMORTEM.ms;
     };
     /** With no room left for an error QuickJS throws null. Code may throw it too; then the heap shows what was meant. */
     const wasFull = (thrown: QuickJSHandle): boolean => {
