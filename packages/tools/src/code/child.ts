@@ -4,7 +4,7 @@ import { loadEngines } from "./engine.ts";
 import type { ChildMessage, ParentMessage } from "./protocol.ts";
 
 /** Engines of past jobs are garbage, but a process that has become this large is given up rather than collected. */
-const WORN_BYTES = 384 << 20;
+const WORN_BYTES = 256 << 20;
 
 const newEngine = await loadEngines();
 let engine = newEngine();

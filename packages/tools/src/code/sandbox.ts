@@ -29,7 +29,7 @@ export interface Sandbox {
   close(): Promise<void>;
 }
 
-export const SANDBOX_DEFAULTS = { processes: 2, jobsPerProcess: 100, graceMs: 250 } as const;
+export const SANDBOX_DEFAULTS = { processes: 2, jobsPerProcess: 500, graceMs: 250 } as const;
 
 export function createSandbox(options: SandboxOptions = {}): Sandbox {
   const { processes, jobsPerProcess, graceMs, onLost } = { ...SANDBOX_DEFAULTS, ...options };
