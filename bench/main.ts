@@ -1,6 +1,7 @@
 // npm run bench: what Maru costs, beside the same loop without it, in one run. Ratios travel; absolute numbers do not.
 
 import { admissionBench } from "./admission.ts";
+import { codeBench } from "./code.ts";
 import { journalBench, recoveryBench } from "./durability.ts";
 import { inFlightBench } from "./in-flight.ts";
 import { pathBench } from "./path.ts";
@@ -14,6 +15,7 @@ const wanted = (name: string) => which.length === 0 || which.includes(name);
 
 console.log(`Node ${process.version}, ${process.platform} ${process.arch}`);
 if (wanted("assembler")) await assemblerBench();
+if (wanted("code")) await codeBench();
 if (wanted("first-token")) {
   const bench = await openBench();
   try {

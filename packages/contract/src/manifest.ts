@@ -19,6 +19,10 @@ export const LIMITS = {
   toolOutputBytes: { default: 65_536, min: 256, max: 1_048_576 },
   identicalCalls: { default: 3, min: 1, max: 20 },
   waitMs: { default: 86_400_000, min: 1_000, max: 2_592_000_000 },
+  codeTimeoutMs: { default: 5_000, min: 100, max: 30_000 },
+  codeMemoryBytes: { default: 33_554_432, min: 16_777_216, max: 134_217_728 },
+  /** Of a tool function's source. */
+  sourceBytes: 32_768,
   toolTimeoutMs: { default: 30_000, min: 100, max: 300_000 },
   threadTokens: { default: 120_000, min: 1_000, max: 1_000_000 },
   toolsPerAgent: 128,
@@ -137,7 +141,46 @@ export const ClientToolManifest = Type.Object(
   { ...closed, description: "A tool the caller runs: the run waits for its result" },
 );
 
-export const ToolManifest = Type.Union([HttpToolManifest, BuiltinToolManifest, ClientToolManifest]);
+const codeLimits = {
+  timeout: Type.Optional(Duration),
+  memory: Type.Optional(ByteSize),
+  approval: Type.Optional(Approval),
+};
+
+export const CodeToolManifest = Type.Object(
+  {
+    name: ToolName,
+    type: Type.Literal("code"),
+    description: Type.Optional(Type.String({ minLength: 1, maxLength: 4_096 })),
+    ...codeLimits,
+  },
+  { ...closed, description: "JavaScript that the model writes, run in a sandbox" },
+);
+
+export const FunctionToolManifest = Type.Object(
+  {
+    name: ToolName,
+    type: Type.Literal("function"),
+    description: Type.String({ minLength: 1, maxLength: 4_096 }),
+    parameters: Type.Optional(Parameters),
+    source: Type.String({
+      minLength: 1,
+      maxLength: LIMITS.sourceBytes,
+      description:
+        "An ES module whose default export is a function of the arguments: `export default ({ a }) => a + 1`",
+    }),
+    ...codeLimits,
+  },
+  { ...closed, description: "A JavaScript function of your own, run in a sandbox" },
+);
+
+export const ToolManifest = Type.Union([
+  HttpToolManifest,
+  BuiltinToolManifest,
+  ClientToolManifest,
+  CodeToolManifest,
+  FunctionToolManifest,
+]);
 
 export const AgentManifest = Type.Object(
   {
@@ -343,4 +386,26 @@ export interface ClientToolSpec {
   readonly parameters: { readonly [key: string]: unknown };
 }
 
-export type ToolSpec = HttpToolSpec | BuiltinToolSpec | ClientToolSpec;
+export interface CodeToolSpec {
+  readonly type: "code";
+  readonly name: string;
+  /** Not there = the platform's own. */
+  readonly description?: string;
+  readonly timeoutMs: number;
+  readonly memoryBytes: number;
+  readonly approval?: ApprovalSpec;
+}
+
+export interface FunctionToolSpec {
+  readonly type: "function";
+  readonly name: string;
+  readonly description: string;
+  readonly parameters: { readonly [key: string]: unknown };
+  /** An ES module; its default export is called with the arguments. */
+  readonly source: string;
+  readonly timeoutMs: number;
+  readonly memoryBytes: number;
+  readonly approval?: ApprovalSpec;
+}
+
+export type ToolSpec = HttpToolSpec | BuiltinToolSpec | ClientToolSpec | CodeToolSpec | FunctionToolSpec;

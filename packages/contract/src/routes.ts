@@ -237,6 +237,7 @@ export const routes = {
       "unknown_model",
       "limit_out_of_range",
       "tool_schema_invalid",
+      "source_invalid",
       "template_error",
       "url_not_allowed",
       "header_not_allowed",

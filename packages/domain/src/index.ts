@@ -4,7 +4,7 @@ export { decodeCursor, encodeCursor } from "./cursor.ts";
 export { deeperThan } from "./depth.ts";
 export { trimHistory } from "./history.ts";
 export { limitProblem, perOf, spanSeconds } from "./limit.ts";
-export { type NormaliseDeps, normaliseManifest } from "./manifest/normalise.ts";
+export { type NormaliseDeps, normaliseManifest, refusal as manifestRefusal } from "./manifest/normalise.ts";
 export { type ParsedManifest, type Place, parseManifestDocument } from "./manifest/parse.ts";
 export {
   aheadUsOf,

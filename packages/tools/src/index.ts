@@ -2,6 +2,8 @@ import type { ProblemDetail, ToolSpec } from "@maru/contract";
 import { deeperThan } from "@maru/domain";
 import { prepareBuiltin } from "./builtin.ts";
 import { prepareClientTool } from "./client.ts";
+import type { Sandbox } from "./code/sandbox.ts";
+import { prepareCodeTool, prepareFunctionTool } from "./code/tool.ts";
 import type { Egress } from "./egress/index.ts";
 import { checkHttpTool } from "./http/check.ts";
 import { prepareHttpTool } from "./http/index.ts";
@@ -9,6 +11,9 @@ import type { PreparedTool, ToolSet } from "./kind.ts";
 import { schemaProblems } from "./schema/admit.ts";
 import { createArgumentCheck } from "./schema/check.ts";
 
+export { SandboxLost } from "./code/process.ts";
+export { createSandbox, SANDBOX_DEFAULTS, type Sandbox } from "./code/sandbox.ts";
+export { checkSources } from "./code/tool.ts";
 export {
   createEgress,
   type Egress,
@@ -22,11 +27,17 @@ export type { PreparedTool, ToolCallContext, ToolResult, ToolSet } from "./kind.
 export { schemaProblems } from "./schema/admit.ts";
 export { createArgumentCheck } from "./schema/check.ts";
 
+export interface ToolDeps {
+  readonly egress: Egress;
+  /** Where code runs; who only looks at declarations and arguments needs none. */
+  readonly sandbox?: Sandbox;
+}
+
 /** Makes a revision's tools callable. */
-export function prepareTools(specs: readonly ToolSpec[], deps: { egress: Egress }): ToolSet {
+export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSet {
   const tools = new Map<string, PreparedTool>();
   for (const spec of [...specs].sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    tools.set(spec.name, { ...prepared(spec, deps.egress), ...policyOf(spec) });
+    tools.set(spec.name, { ...prepared(spec, deps), ...policyOf(spec) });
   }
   return {
     declarations: [...tools.values()].map(({ declaration }) => declaration),
@@ -35,12 +46,16 @@ export function prepareTools(specs: readonly ToolSpec[], deps: { egress: Egress 
   };
 }
 
-function prepared(spec: ToolSpec, egress: Egress): PreparedTool {
+function prepared(spec: ToolSpec, { egress, sandbox }: ToolDeps): PreparedTool {
   switch (spec.type) {
     case "builtin":
       return prepareBuiltin(spec);
     case "client":
       return prepareClientTool(spec);
+    case "code":
+      return prepareCodeTool(spec, sandbox);
+    case "function":
+      return prepareFunctionTool(spec, sandbox);
     case "http":
       return prepareHttpTool(spec, egress);
   }
@@ -65,8 +80,9 @@ export function checkToolSpec(
   pointer: string,
   options: { allowedHosts?: readonly string[] } = {},
 ): ProblemDetail[] {
-  if (spec.type === "builtin") return [];
-  if (spec.type === "client") return schemaProblems(spec.parameters, `${pointer}/parameters`);
+  if (spec.type === "builtin" || spec.type === "code") return [];
+  if (spec.type === "client" || spec.type === "function")
+    return schemaProblems(spec.parameters, `${pointer}/parameters`);
   return [
     ...schemaProblems(spec.parameters, `${pointer}/parameters`),
     ...checkHttpTool(spec, pointer, options.allowedHosts ?? []),

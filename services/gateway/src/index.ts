@@ -4,7 +4,7 @@ import { createSealer, deriveKey, ENDPOINT_KEYS, type RateStore } from "@maru/do
 import { createLiveBus, createRedisRates, createWakeUps, type LiveBus } from "@maru/queue";
 import { openRates, openStore } from "@maru/store";
 import { openAdmin } from "@maru/store/admin";
-import { createEgress } from "@maru/tools";
+import { createEgress, createSandbox } from "@maru/tools";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import ajvFormats from "ajv-formats";
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from "fastify";
@@ -61,6 +61,11 @@ export async function createGateway(deps: {
   const wakeUps = createWakeUps(config.queue);
   const bus = deps.bus ?? createLiveBus(config.queue, `gateway-${config.node}-${randomUUID()}`);
   const egress = createEgress({ allow: config.egressAllow });
+  // For loading the functions of manifests; most gateways never start it.
+  const sandbox = createSandbox({
+    processes: 1,
+    onLost: (error) => logger.warn({ err: error }, "sandbox process lost"),
+  });
   const heads = createHeads(store.runs);
   const rateLimits = createRateLimits({
     key: config.rateLimit,
@@ -131,7 +136,7 @@ export async function createGateway(deps: {
       pages,
       now,
     }),
-    ...deploymentRoutes({ store, pages, serving, allowedHosts, egress }),
+    ...deploymentRoutes({ store, pages, serving, allowedHosts, egress, sandbox, closing: closing.signal }),
     ...runRoutes({
       store,
       wakeUps,
@@ -167,6 +172,7 @@ export async function createGateway(deps: {
       await wakeUps.close();
       if (deps.bus === undefined) await bus.close();
       await egress.close();
+      await sandbox.close();
       await admin?.close();
       await rateLimits.close();
       await store.close();

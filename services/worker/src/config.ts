@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type ModelHost, readModelHosts, simulatedHost } from "@maru/model";
 import type { QueueBackend } from "@maru/queue";
-import { parseEgressAllow } from "@maru/tools";
+import { parseEgressAllow, SANDBOX_DEFAULTS } from "@maru/tools";
 
 /** All the worker may be told; read once, here. */
 export interface WorkerConfig {
@@ -15,6 +15,8 @@ export interface WorkerConfig {
   readonly previousSecret: string | null;
   /** Runs in flight in this process. They wait on a model, not on the CPU. */
   readonly concurrency: number;
+  /** Processes in which code tools run, one call each at a time; started when first needed. */
+  readonly sandboxProcesses: number;
   /** How long a run stays this worker's without a sign of life. */
   readonly leaseMs: number;
   /** How often runs without a worker are looked for. */
@@ -38,6 +40,7 @@ export interface WorkerConfig {
 
 export const WORKER_DEFAULTS = {
   concurrency: 200,
+  sandboxProcesses: SANDBOX_DEFAULTS.processes,
   leaseMs: 15_000,
   sweepMs: 1_000,
   resendMs: 10_000,
@@ -61,6 +64,7 @@ export function workerConfig(env: NodeJS.ProcessEnv): WorkerConfig {
     secret,
     previousSecret: env.MARU_SECRET_PREVIOUS || null,
     concurrency: integer(env, "WORKER_CONCURRENCY", WORKER_DEFAULTS.concurrency),
+    sandboxProcesses: Math.max(1, integer(env, "SANDBOX_PROCESSES", WORKER_DEFAULTS.sandboxProcesses)),
     leaseMs: integer(env, "WORKER_LEASE_MS", WORKER_DEFAULTS.leaseMs),
     sweepMs: integer(env, "WORKER_SWEEP_MS", WORKER_DEFAULTS.sweepMs),
     resendMs: integer(env, "WORKER_RESEND_MS", WORKER_DEFAULTS.resendMs),

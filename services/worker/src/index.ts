@@ -3,7 +3,14 @@ import { createSealer, deriveKey, ENDPOINT_KEYS } from "@maru/domain";
 import type { EnginePorts } from "@maru/engine";
 import { createLiveBus, createRedisSlots, createWakeUps, type LiveBus, receiveWakeUps } from "@maru/queue";
 import { type NextRun, openStore } from "@maru/store";
-import { createArgumentCheck, createEgress, egressFetch, parseArguments, prepareTools } from "@maru/tools";
+import {
+  createArgumentCheck,
+  createEgress,
+  createSandbox,
+  egressFetch,
+  parseArguments,
+  prepareTools,
+} from "@maru/tools";
 import type { Logger } from "pino";
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { WorkerConfig } from "./config.ts";
@@ -58,6 +65,10 @@ export async function createWorker(deps: {
   const bus = deps.bus ?? createLiveBus(config.queue, `worker-${config.node}-${randomUUID()}`);
   const wakeUps = createWakeUps(config.queue);
   const egress = createEgress({ allow: config.egressAllow });
+  const sandbox = createSandbox({
+    processes: config.sandboxProcesses,
+    onLost: (error) => logger.warn({ err: error }, "sandbox process lost"),
+  });
   const live = createLive(bus);
   const redisSlots = config.queue.kind === "redis" ? createRedisSlots(config.queue) : null;
   const models = createModels({
@@ -76,7 +87,7 @@ export async function createWorker(deps: {
   const ports: EnginePorts = {
     model: models.port,
     tools: {
-      prepare: (specs) => prepareTools(specs, { egress }),
+      prepare: (specs) => prepareTools(specs, { egress, sandbox }),
       checker: createArgumentCheck,
       parseArguments,
     },
@@ -197,6 +208,7 @@ export async function createWorker(deps: {
       await redisSlots?.close();
       if (deps.bus === undefined) await bus.close();
       await egress.close();
+      await sandbox.close();
       await store.close();
     },
   };

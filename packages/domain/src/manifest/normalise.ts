@@ -126,17 +126,53 @@ export function normaliseManifest(
     return { approval: { when } };
   };
 
+  const codeLimits = (tool: { timeout?: string; memory?: number | string }, pointer: string) => ({
+    timeoutMs: range(
+      `${pointer}/timeout`,
+      tool.timeout === undefined ? LIMITS.codeTimeoutMs.default : durationMs(tool.timeout),
+      LIMITS.codeTimeoutMs,
+      milliseconds,
+    ),
+    memoryBytes: range(
+      `${pointer}/memory`,
+      tool.memory === undefined ? LIMITS.codeMemoryBytes.default : byteSize(tool.memory),
+      LIMITS.codeMemoryBytes,
+      (bytes) => `${bytes / 1_048_576}MiB`,
+    ),
+  });
+
   const tools = (spec.tools ?? []).map((tool, index): ToolSpec => {
     const pointer = `/spec/tools/${index}`;
     if (tool.type === "builtin") return { type: "builtin", name: tool.name, ...approvalOf(tool.approval, pointer) };
-    const { parameters } = tool;
-    if (tool.type === "client")
+    if (tool.type === "code")
       return {
-        type: "client",
+        type: "code",
         name: tool.name,
-        description: tool.description,
-        parameters: (parameters as HttpToolSpec["parameters"] | undefined) ?? { type: "object", properties: {} },
+        ...(tool.description === undefined ? {} : { description: tool.description }),
+        ...codeLimits(tool, pointer),
+        ...approvalOf(tool.approval, pointer),
       };
+    const parameters = (tool.parameters as HttpToolSpec["parameters"] | undefined) ?? {
+      type: "object",
+      properties: {},
+    };
+    const { name, description } = tool;
+    if (tool.type === "client") return { type: "client", name, description, parameters };
+    if (tool.type === "function") {
+      const { source } = tool;
+      if (Buffer.byteLength(source) > LIMITS.sourceBytes)
+        report(`${pointer}/source`, "limit_out_of_range", `A source may have at most ${LIMITS.sourceBytes} bytes.`);
+      const limits = codeLimits(tool, pointer);
+      return {
+        type: "function",
+        name,
+        description,
+        parameters,
+        source,
+        ...limits,
+        ...approvalOf(tool.approval, pointer),
+      };
+    }
     const method: HttpMethod = tool.request.method ?? "GET";
     const effect = tool.effect ?? (method === "GET" || method === "HEAD" ? "safe" : "at_most_once");
     if (tool.on_unknown !== undefined && effect !== "at_most_once")
@@ -147,9 +183,9 @@ export function normaliseManifest(
       );
     return {
       type: "http",
-      name: tool.name,
-      description: tool.description,
-      parameters: (parameters as HttpToolSpec["parameters"] | undefined) ?? { type: "object", properties: {} },
+      name,
+      description,
+      parameters,
       request: {
         method,
         url: tool.request.url,
@@ -239,7 +275,8 @@ export function normaliseManifest(
   return { spec: normal, deployment: deploy?.name ?? metadata.name, settings };
 }
 
-function refusal(errors: readonly ProblemDetail[], { locate }: NormaliseDeps): Problem {
+/** One problem of all that is wrong with a manifest, each with its line when the text is known. */
+export function refusal(errors: readonly ProblemDetail[], { locate }: Pick<NormaliseDeps, "locate">): Problem {
   const codes = new Set(errors.map(({ code }) => code));
   const [code] = codes;
   const shared =

@@ -19,8 +19,11 @@ export interface Place {
 }
 export interface ParsedManifest {
   readonly value: unknown;
-  /** Where a JSON pointer's value (or, failing that, its parent) stands in the text. */
-  locate(pointer: string): Place | undefined;
+  /**
+   * Where a JSON pointer's value (or, failing that, its parent) stands in the text. With a place inside a string: that
+   * place's own, where the string stands as it is (a `|` block).
+   */
+  locate(pointer: string, within?: Place): Place | undefined;
 }
 
 const FORBIDDEN_KEYS = new Set(["__proto__", "constructor", "prototype"]);
@@ -72,7 +75,9 @@ export function parseManifestDocument(text: string, contentType: "yaml" | "json"
   inspect(document as Document.Parsed, place);
   return {
     value: document.toJS({ maxAliasCount: 0 }),
-    locate: (pointer) => locate(document as Document.Parsed, pointer, place),
+    locate: (pointer, within) =>
+      (within === undefined ? undefined : locateWithin(document as Document.Parsed, pointer, within, text, place)) ??
+      locate(document as Document.Parsed, pointer, place),
   };
 }
 
@@ -151,6 +156,26 @@ function inspectScalar(value: unknown, at: Place): void {
     throw refusal("manifest_syntax", "Infinity and NaN are not numbers a manifest can hold.", at);
   if (Math.abs(value) > Number.MAX_SAFE_INTEGER)
     throw refusal("manifest_syntax", "The number is too large to be exact.", at);
+}
+
+/** A place in a literal block: its lines follow the line of its `|`, each behind the same indentation. */
+function locateWithin(
+  document: Document.Parsed,
+  pointer: string,
+  within: Place,
+  text: string,
+  place: (offset: number) => Place,
+): Place | undefined {
+  const tokens = pointer
+    .split("/")
+    .slice(1)
+    .map((token) => token.replaceAll("~1", "/").replaceAll("~0", "~"));
+  const node = document.getIn(tokens, true);
+  if (!isScalar(node) || node.type !== "BLOCK_LITERAL" || typeof node.value !== "string") return undefined;
+  const line = place(node.range?.[0] ?? 0).line + within.line;
+  const inText = text.split("\n")[line - 1]?.replace(/\r$/, "") ?? "";
+  const inValue = node.value.split("\n")[within.line - 1] ?? "";
+  return { line, column: Math.max(0, inText.length - inValue.length) + within.column };
 }
 
 function locate(document: Document.Parsed, pointer: string, place: (offset: number) => Place): Place | undefined {

@@ -2,6 +2,8 @@ import {
   AgentManifest,
   BuiltinToolManifest,
   ClientToolManifest,
+  CodeToolManifest,
+  FunctionToolManifest,
   HttpToolManifest,
   type ProblemDetail,
 } from "@maru/contract";
@@ -18,6 +20,8 @@ const kinds: Record<string, ValidateFunction> = {
   http: ajv.compile(HttpToolManifest),
   builtin: ajv.compile(BuiltinToolManifest),
   client: ajv.compile(ClientToolManifest),
+  code: ajv.compile(CodeToolManifest),
+  function: ajv.compile(FunctionToolManifest),
 };
 
 /** Every way in which a value is not a manifest. */

@@ -6,10 +6,25 @@ import {
   type PlanChange,
   Problem,
 } from "@maru/contract";
-import { diffSpecs, manifestDigest, normaliseManifest, parseManifestDocument } from "@maru/domain";
+import {
+  diffSpecs,
+  manifestDigest,
+  manifestRefusal,
+  normaliseManifest,
+  type ParsedManifest,
+  parseManifestDocument,
+} from "@maru/domain";
 import { DEFAULT_MODEL_ID, estimateRequestTokens } from "@maru/model";
 import type { Store, StoredDeployment } from "@maru/store";
-import { checkToolSpec, type Egress, prepareTools, schemaProblems } from "@maru/tools";
+import {
+  checkSources,
+  checkToolSpec,
+  type Egress,
+  prepareTools,
+  type Sandbox,
+  SandboxLost,
+  schemaProblems,
+} from "@maru/tools";
 import type { Handlers } from "../http/bind.ts";
 import type { Pages } from "../http/pages.ts";
 import { deploymentObject, readShelf, type Serving, type Shelf } from "../models/shelf.ts";
@@ -22,9 +37,12 @@ export interface DeploymentDeps {
   /** Private hosts the operator lets tools reach. */
   readonly allowedHosts: readonly string[];
   readonly egress: Egress;
+  /** Loads the functions of manifests. */
+  readonly sandbox: Sandbox;
+  readonly closing: AbortSignal;
 }
 
-export function deploymentRoutes({ store, pages, serving, allowedHosts, egress }: DeploymentDeps) {
+export function deploymentRoutes({ store, pages, serving, allowedHosts, egress, sandbox, closing }: DeploymentDeps) {
   const { deployments } = store;
   const shelfOf = (workspaceId: string) => readShelf(store.models, workspaceId, serving);
   const shown = (deployment: StoredDeployment, shelf: Shelf) => deploymentObject(deployment, shelf, serving);
@@ -46,6 +64,20 @@ export function deploymentRoutes({ store, pages, serving, allowedHosts, egress }
       parallelToolCalls: true,
     };
     return estimateRequestTokens(request) + spec.model.maxOutputTokens;
+  };
+
+  /** @throws Problem source_invalid with every source that does not load, unavailable when that can't be found out */
+  const refuseBrokenSources = async (spec: AgentSpec, locate: ParsedManifest["locate"]) => {
+    const problems = await checkSources(spec.tools, sandbox, closing).catch((error: unknown) => {
+      if (error instanceof SandboxLost)
+        throw new Problem("unavailable", "The sources could not be checked: try again.");
+      throw error;
+    });
+    if (problems.length === 0) return;
+    throw manifestRefusal(
+      problems.map(({ within, ...problem }) => ({ ...problem, ...locate(problem.pointer, within ?? undefined) })),
+      {},
+    );
   };
 
   return {
@@ -72,6 +104,7 @@ export function deploymentRoutes({ store, pages, serving, allowedHosts, egress }
         checkTool: (tool, pointer) => checkToolSpec(tool, pointer, { allowedHosts }),
         locate,
       });
+      await refuseBrokenSources(spec, locate);
       const digest = manifestDigest(spec);
       const dryRun = query.dry_run ?? false;
       const result = await deployments.deploy(caller.workspaceId, {
