@@ -180,6 +180,7 @@ export async function openHouse(
             "usage:read",
             "quota:manage",
             "keys:manage",
+            "webhooks:manage",
           ],
         },
       });

@@ -8,4 +8,10 @@ export { type NormaliseDeps, normaliseManifest } from "./manifest/normalise.ts";
 export { type ParsedManifest, type Place, parseManifestDocument } from "./manifest/parse.ts";
 export { createSealer, deriveKey, ENDPOINT_KEYS, type Sealer } from "./sealing.ts";
 export { storableText } from "./text.ts";
+export {
+  newWebhookSecret,
+  signWebhook,
+  WEBHOOK_SECRETS,
+  webhookRetryMs,
+} from "./webhook.ts";
 export { dayEnd, daysLeft, type QuotaPolicy, type QuotaSpan, windowAt } from "./window.ts";
