@@ -6,6 +6,7 @@ import { inFlightBench } from "./in-flight.ts";
 import { pathBench } from "./path.ts";
 import { openBench } from "./setup.ts";
 import { streamsBench } from "./streams.ts";
+import { webhooksBench } from "./webhooks.ts";
 import { assemblerBench, firstTokenBench } from "./wire.ts";
 
 const which = process.argv.slice(2);
@@ -41,6 +42,14 @@ if (wanted("admission")) {
   const bench = await openBench({ worker: false });
   try {
     await admissionBench(bench);
+  } finally {
+    await bench.close();
+  }
+}
+if (wanted("webhooks")) {
+  const bench = await openBench({ worker: false });
+  try {
+    await webhooksBench(bench);
   } finally {
     await bench.close();
   }
