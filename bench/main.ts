@@ -8,6 +8,7 @@ import { pathBench } from "./path.ts";
 import { rateLimitsBench } from "./rate-limits.ts";
 import { openBench } from "./setup.ts";
 import { streamsBench } from "./streams.ts";
+import { webhooksBench } from "./webhooks.ts";
 import { assemblerBench, firstTokenBench } from "./wire.ts";
 
 const which = process.argv.slice(2);
@@ -52,6 +53,14 @@ if (wanted("rate-limits")) {
   const bench = await openBench({ worker: false });
   try {
     await rateLimitsBench(bench);
+  } finally {
+    await bench.close();
+  }
+}
+if (wanted("webhooks")) {
+  const bench = await openBench({ worker: false });
+  try {
+    await webhooksBench(bench);
   } finally {
     await bench.close();
   }

@@ -59,6 +59,15 @@ test("every operation of the OpenAPI document answers as the document says", asy
   await house.api("PATCH", "/v1/models/mine", { key, body: { stream: false } });
   await house.api("DELETE", "/v1/models/mine", { key });
 
+  const hook = { url: "http://weather.maru.internal/in", events: ["quota.*"] };
+  const webhook = `/v1/webhooks/${(await house.api("POST", "/v1/webhooks", { key, body: hook })).body.webhook.id}`;
+  const tested = await house.api("POST", `${webhook}/test`, { key });
+  await house.api("POST", `${webhook}/deliveries/${tested.body.id}/redeliver`, { key });
+  await house.api("POST", `${webhook}/rotate-secret`, { key });
+  await house.api("PATCH", webhook, { key, body: { enabled: false } });
+  for (const path of ["/v1/webhooks", webhook, `${webhook}/deliveries`]) expect((await get(path)).status).toBe(200);
+  await house.api("DELETE", webhook, { key });
+
   const check = await house.api("POST", "/v1/quota/check", { key, body: { deployment: "weather", input: "hello" } });
   expect(check.body).toMatchObject({ admitted: true, refusal: null });
 

@@ -90,7 +90,10 @@ describe("the catalogue", () => {
 describe("the second lock", () => {
   test("without a workspace every tenant table is empty and refuses rows", async () => {
     await house.deploy(a, manifest("weather"));
+    const hook = { url: "http://weather.maru.internal/in", events: ["run.*"] };
+    await house.api("POST", "/v1/webhooks", { key: a.key, body: hook });
     await house.run(a, "weather", "서울 날씨");
+    expect(await house.database.query("SELECT 1 FROM webhook_deliveries")).toHaveLength(1);
     const client = new pg.Client({ connectionString: house.database.runtimeUrl });
     await client.connect();
     try {
@@ -107,6 +110,9 @@ describe("the second lock", () => {
         "quota_windows",
         "quota_entries",
         "usage_records",
+        "webhook_endpoints",
+        "webhook_events",
+        "webhook_deliveries",
       ]) {
         expect([table, (await client.query(`SELECT * FROM ${table}`)).rowCount]).toEqual([table, 0]);
       }

@@ -200,6 +200,7 @@ export async function openHouse(
             "usage:read",
             "quota:manage",
             "keys:manage",
+            "webhooks:manage",
           ],
         },
       });

@@ -18,6 +18,9 @@ export const ID_PREFIXES = {
   message: "msg",
   modelEndpoint: "mdl",
   usageRecord: "use",
+  webhook: "wh",
+  webhookDelivery: "whd",
+  webhookEvent: "evt",
   request: "req",
 } as const;
 

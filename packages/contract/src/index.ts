@@ -9,3 +9,4 @@ export * from "./problem.ts";
 export * from "./route.ts";
 export * from "./routes.ts";
 export { Metadata } from "./schema.ts";
+export * from "./webhooks.ts";

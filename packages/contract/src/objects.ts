@@ -15,6 +15,7 @@ export const SCOPES = [
   "usage:read",
   "quota:manage",
   "keys:manage",
+  "webhooks:manage",
 ] as const;
 export const Scope = Type.Enum([...SCOPES]);
 export type Scope = Static<typeof Scope>;

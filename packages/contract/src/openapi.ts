@@ -169,6 +169,7 @@ export function openApiDocument(info: { version: string; serverUrl: string }): o
       "models",
       "quota",
       "admin",
+      "webhooks",
       "operations",
     ].map((name) => ({ name })),
     paths,

@@ -45,6 +45,7 @@ export const PROBLEMS = {
   thread_busy: [409, "The thread has a run that has not ended"],
   thread_full: [429, "As many runs wait in the thread as may"],
   thread_in_use: [409, "The thread has runs that have not ended"],
+  webhook_disabled: [409, "The webhook is disabled"],
   precondition_failed: [412, "The resource has changed since it was read"],
   // The manifest
   manifest_syntax: [400, "The manifest is not valid YAML or JSON"],

@@ -5,12 +5,14 @@ import * as o from "./objects.ts";
 import { operatorRoutes } from "./operator-routes.ts";
 import type { RouteContract } from "./route.ts";
 import { closed, Id, Instant, Metadata, Nullable, Page, PageQuery, Text } from "./schema.ts";
+import * as w from "./webhooks.ts";
 
 const Email = Type.String({ format: "email", maxLength: 254 });
 const Password = Text(200, 10);
 const AgentParam = Type.Object({ agent: Type.String({ pattern: NAME_PATTERN }) }, closed);
 const RunParam = Type.Object({ run: Id("run") }, closed);
 const ModelParam = Type.Object({ model: Type.String({ pattern: "^[A-Za-z0-9._-]{1,128}$" }) }, closed);
+const WebhookParam = Type.Object({ webhook: Id("webhook") }, closed);
 const ThreadParam = Type.Object({ thread: Id("thread") }, closed);
 const page = Type.Object({ ...PageQuery }, closed);
 const YAML = ["application/yaml", "application/x-yaml", "text/yaml"] as const;
@@ -643,6 +645,101 @@ export const routes = {
     ),
     replies: { 200: Page(o.UsageRecord) },
     csv: true,
+  },
+  // --- webhooks
+  createWebhook: {
+    method: "POST",
+    path: "/v1/webhooks",
+    tag: "webhooks",
+    summary: "Have events sent to a URL; the reply is the only time the signing secret is shown",
+    access: "webhooks:manage",
+    body: w.NewWebhook,
+    replies: { 201: w.WebhookWithSecret },
+    problems: ["url_not_allowed", "limit_out_of_range"],
+    idempotent: true,
+  },
+  listWebhooks: {
+    method: "GET",
+    path: "/v1/webhooks",
+    tag: "webhooks",
+    summary: "The workspace's webhooks, newest first",
+    access: "webhooks:manage",
+    query: page,
+    replies: { 200: Page(w.Webhook) },
+  },
+  getWebhook: {
+    method: "GET",
+    path: "/v1/webhooks/{webhook}",
+    tag: "webhooks",
+    summary: "One webhook",
+    access: "webhooks:manage",
+    params: WebhookParam,
+    replies: { 200: w.Webhook },
+  },
+  updateWebhook: {
+    method: "PATCH",
+    path: "/v1/webhooks/{webhook}",
+    tag: "webhooks",
+    summary: "Change a webhook: where events go, which, and whether",
+    access: "webhooks:manage",
+    params: WebhookParam,
+    headers: Type.Object({ "if-match": Type.Optional(Type.String({ maxLength: 200 })) }),
+    body: w.WebhookChange,
+    replies: { 200: w.Webhook },
+    problems: ["url_not_allowed", "precondition_failed"],
+  },
+  deleteWebhook: {
+    method: "DELETE",
+    path: "/v1/webhooks/{webhook}",
+    tag: "webhooks",
+    summary: "Delete a webhook and its log; nothing is sent to it any more",
+    access: "webhooks:manage",
+    params: WebhookParam,
+    headers: Type.Object({ "if-match": Type.Optional(Type.String({ maxLength: 200 })) }),
+    replies: { 204: null },
+    problems: ["precondition_failed"],
+  },
+  rotateWebhookSecret: {
+    method: "POST",
+    path: "/v1/webhooks/{webhook}/rotate-secret",
+    tag: "webhooks",
+    summary: "Give a webhook a new secret, shown once; the one before it signs too for 24 hours",
+    access: "webhooks:manage",
+    params: WebhookParam,
+    replies: { 200: w.WebhookWithSecret },
+    idempotent: true,
+  },
+  testWebhook: {
+    method: "POST",
+    path: "/v1/webhooks/{webhook}/test",
+    tag: "webhooks",
+    summary: "Send a webhook.test event, whatever the webhook is subscribed to",
+    access: "webhooks:manage",
+    params: WebhookParam,
+    replies: { 202: w.WebhookDelivery },
+    problems: ["webhook_disabled"],
+    idempotent: true,
+  },
+  listWebhookDeliveries: {
+    method: "GET",
+    path: "/v1/webhooks/{webhook}/deliveries",
+    tag: "webhooks",
+    summary: "What was sent to a webhook or will be, newest first; kept 30 days after its end",
+    access: "webhooks:manage",
+    params: WebhookParam,
+    query: Type.Object({ ...PageQuery, state: Type.Optional(w.WebhookDeliveryState) }, closed),
+    replies: { 200: Page(w.WebhookDelivery) },
+  },
+  redeliverWebhook: {
+    method: "POST",
+    path: "/v1/webhooks/{webhook}/deliveries/{delivery}/redeliver",
+    tag: "webhooks",
+    summary: "Send an event again: a new delivery of the same event, or a pending one tried now",
+    access: "webhooks:manage",
+    params: Type.Object({ webhook: Id("webhook"), delivery: Id("webhookDelivery") }, closed),
+    replies: { 202: w.WebhookDelivery },
+    problems: ["webhook_disabled"],
+    idempotent: true,
   },
   // --- operations
   health: {

@@ -19,4 +19,10 @@ export {
 } from "./rate.ts";
 export { createSealer, deriveKey, ENDPOINT_KEYS, type Sealer } from "./sealing.ts";
 export { storableText } from "./text.ts";
+export {
+  newWebhookSecret,
+  signWebhook,
+  WEBHOOK_SECRETS,
+  webhookRetryMs,
+} from "./webhook.ts";
 export { dayEnd, daysLeft, type QuotaPolicy, type QuotaSpan, windowAt } from "./window.ts";

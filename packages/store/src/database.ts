@@ -7,6 +7,8 @@ import { PrismaClient } from "./generated/client.ts";
 export interface Database {
   /** Runs one named SQL function with named-by-position parameters: one round trip. Retries a deadlock victim. */
   call<Row extends pg.QueryResultRow>(sql: string, parameters: readonly unknown[]): Promise<Row[]>;
+  /** As `call`, for what a process does of itself and for no run: not counted. */
+  aside<Row extends pg.QueryResultRow>(sql: string, parameters: readonly unknown[]): Promise<Row[]>;
   /** Prisma inside one workspace: every call is a transaction that enters it first, so row security applies. */
   forWorkspace(workspaceId: string): WorkspaceClient;
   /** Prisma for tables that belong to no workspace (plans). */
@@ -32,6 +34,8 @@ export type WorkspaceClient = Pick<
   | "idempotencyRecord"
   | "modelEndpoint"
   | "workspaceLimit"
+  | "webhookEndpoint"
+  | "webhookDelivery"
 >;
 
 export interface DatabaseOptions {
@@ -67,10 +71,9 @@ export async function openDatabase({ url, poolSize = 10 }: DatabaseOptions): Pro
   });
   let sent = 0;
 
-  const call = async <Row extends pg.QueryResultRow>(text: string, parameters: readonly unknown[]): Promise<Row[]> => {
+  const aside = async <Row extends pg.QueryResultRow>(text: string, parameters: readonly unknown[]): Promise<Row[]> => {
     for (let attempt = 1; ; attempt++) {
       try {
-        sent++;
         return (await pool.query<Row>({ name: statementName(text), text, values: [...parameters] })).rows;
       } catch (error) {
         const code = sqlState(error);
@@ -78,6 +81,11 @@ export async function openDatabase({ url, poolSize = 10 }: DatabaseOptions): Pro
         throw error;
       }
     }
+  };
+
+  const call: Database["call"] = (text, parameters) => {
+    sent++;
+    return aside(text, parameters);
   };
 
   const forWorkspace = (workspaceId: string): WorkspaceClient =>
@@ -97,6 +105,7 @@ export async function openDatabase({ url, poolSize = 10 }: DatabaseOptions): Pro
 
   const database: Database = {
     call,
+    aside,
     forWorkspace,
     prisma,
     roundTrips: () => sent,

@@ -10,6 +10,8 @@ import { createRuns } from "./runs.ts";
 import { createThreads } from "./threads.ts";
 import { createUpstreamSlots } from "./upstream.ts";
 import { createUsage } from "./usage.ts";
+import { createWebhookOutbox } from "./webhook-outbox.ts";
+import { createWebhooks } from "./webhooks.ts";
 
 export type { Accounts, FoundApiKey, Session } from "./accounts.ts";
 export type { Deployments, StoredDeployment } from "./deployments.ts";
@@ -35,6 +37,8 @@ export {
   type Tried,
 } from "./steps.ts";
 export type { UsageDimension } from "./usage.ts";
+export type { DueWebhook, WebhookOutbox, WebhookResult } from "./webhook-outbox.ts";
+export type { StoredWebhook, WebhookFields, Webhooks } from "./webhooks.ts";
 
 /**
  * Opens the store: one module an aggregate over one pool.
@@ -56,6 +60,8 @@ export async function openStore(options: DatabaseOptions) {
     /** On the Postgres queue backend, calls of upstream keys are paced here. */
     upstream: createUpstreamSlots(db),
     usage: createUsage(db),
+    webhooks: createWebhooks(db),
+    webhookOutbox: createWebhookOutbox(db),
     ping: () => db.ping(),
     /** Statements sent on the hot path so far. */
     roundTrips: () => db.roundTrips(),

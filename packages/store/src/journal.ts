@@ -259,7 +259,7 @@ export function createJournal(db: Database, options: { maxBatch: number } = { ma
 
     /** Runs whose wake-up must be sent (again), each marked as sent: at most `limit`. */
     async due(limit: number, resendMs: number) {
-      const rows = await db.call<{ workspace_id: string; run_id: string; epoch: number; recovered: boolean }>(
+      const rows = await db.aside<{ workspace_id: string; run_id: string; epoch: number; recovered: boolean }>(
         "SELECT * FROM due_runs($1, $2)",
         [limit, resendMs],
       );

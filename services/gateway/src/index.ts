@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { newId, Problem } from "@maru/contract";
-import { createSealer, deriveKey, ENDPOINT_KEYS, type RateStore } from "@maru/domain";
+import { createSealer, deriveKey, ENDPOINT_KEYS, type RateStore, WEBHOOK_SECRETS } from "@maru/domain";
 import { createLiveBus, createRedisRates, createWakeUps, type LiveBus } from "@maru/queue";
 import { openRates, openStore } from "@maru/store";
 import { openAdmin } from "@maru/store/admin";
@@ -31,6 +31,7 @@ import { operatorRoutes } from "./routes/operator.ts";
 import { quotaRoutes } from "./routes/quota.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { threadRoutes } from "./routes/threads.ts";
+import { webhookRoutes } from "./routes/webhooks.ts";
 import { createHeads } from "./streams/heads.ts";
 
 export { type GatewayConfig, gatewayConfig } from "./config.ts";
@@ -152,6 +153,7 @@ export async function createGateway(deps: {
     ...modelRoutes({ models: store.models, serving, sealer: sealerFor(ENDPOINT_KEYS), allowedHosts, now }),
     ...quotaRoutes({ store, pages, simulated: serving.simulated, now }),
     ...operatorRoutes(admin),
+    ...webhookRoutes({ webhooks: store.webhooks, pages, sealer: sealerFor(WEBHOOK_SECRETS), allowedHosts }),
     ...operationsRoutes({ store, bus, draining: () => closing.signal.aborted }),
   };
   bindRoutes(app, handlers, {

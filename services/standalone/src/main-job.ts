@@ -29,7 +29,16 @@ export async function firstAccount(url: string, dataDir: string, state: LocalSta
   const { key } = await createClient({ baseUrl: url, apiKey: accessToken }).call("createApiKey", {
     body: {
       name: "first key",
-      scopes: ["agents:read", "agents:write", "runs:read", "runs:write", "runs:approve", "usage:read", "keys:manage"],
+      scopes: [
+        "agents:read",
+        "agents:write",
+        "runs:read",
+        "runs:write",
+        "runs:approve",
+        "usage:read",
+        "keys:manage",
+        "webhooks:manage",
+      ],
     },
   });
   saveState(dataDir, { ...state, apiKey: key });

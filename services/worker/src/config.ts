@@ -31,11 +31,23 @@ export interface WorkerConfig {
   readonly keepMs: number;
   /** How long runs may finish after a stop was asked for; then they are handed back. */
   readonly drainMs: number;
+  readonly webhooks: WebhookLimits;
   readonly egressAllow: Readonly<Record<string, string>>;
   /** Where /healthz, /readyz and /metrics are; 0 for none. */
   readonly opsPort: number;
   readonly logLevel: string;
   readonly node: string;
+}
+
+export interface WebhookLimits {
+  /** Deliveries in flight in this process. They wait on receivers, not on the CPU. */
+  readonly inFlight: number;
+  /** Of them to one endpoint. */
+  readonly perEndpoint: number;
+  /** How long a receiver may take to answer. */
+  readonly timeoutMs: number;
+  /** How long a delivery stays this worker's; longer than a try takes. */
+  readonly leaseMs: number;
 }
 
 export const WORKER_DEFAULTS = {
@@ -48,6 +60,7 @@ export const WORKER_DEFAULTS = {
   drainMs: 20_000,
   retentionDays: 30,
   keepMs: 600_000,
+  webhooks: { inFlight: 256, perEndpoint: 8, timeoutMs: 15_000, leaseMs: 30_000 },
 } as const;
 
 /** @throws Error naming the variable that is missing or wrong */

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { createSealer, deriveKey, ENDPOINT_KEYS } from "@maru/domain";
+import { createSealer, deriveKey, ENDPOINT_KEYS, WEBHOOK_SECRETS } from "@maru/domain";
 import type { EnginePorts } from "@maru/engine";
 import { createLiveBus, createRedisSlots, createWakeUps, type LiveBus, receiveWakeUps } from "@maru/queue";
 import { type NextRun, openStore } from "@maru/store";
@@ -17,6 +17,7 @@ import type { WorkerConfig } from "./config.ts";
 import { createHold } from "./hold.ts";
 import { createLive } from "./live.ts";
 import { createModels } from "./models.ts";
+import { createWebhookSender } from "./webhooks.ts";
 
 export { WORKER_DEFAULTS, type WorkerConfig, workerConfig } from "./config.ts";
 
@@ -38,16 +39,15 @@ const after = (ms: number, callback: () => void): (() => void) => {
   return () => clearTimeout(timer);
 };
 
-/** Keys of workspaces' endpoints are sealed by the gateway under the same purpose. */
-const sealingKeys = ({ secret, previousSecret }: WorkerConfig): [Buffer, ...Buffer[]] => [
-  deriveKey(secret, ENDPOINT_KEYS),
-  ...(previousSecret === null ? [] : [deriveKey(previousSecret, ENDPOINT_KEYS)]),
-];
+/** What workspaces gave is sealed by the gateway under the same purpose. */
+const sealerFor = (purpose: string, { secret, previousSecret }: WorkerConfig) =>
+  createSealer([deriveKey(secret, purpose), ...(previousSecret === null ? [] : [deriveKey(previousSecret, purpose)])]);
 
 /** Runs whose payload is removed at a time: a statement of some milliseconds. */
 const EXPIRE_BATCH = 100;
 const SWEEP_LIMIT = 200;
 const LEAKED_BATCH = 100;
+const FORGET_BATCH = 500;
 
 /** Executes runs: wake-ups say which to look at, the database says whether there is anything to do. */
 export async function createWorker(deps: {
@@ -75,7 +75,7 @@ export async function createWorker(deps: {
     hosts: config.hosts,
     store: store.models,
     slots: redisSlots ?? store.upstream,
-    sealer: createSealer(sealingKeys(config)),
+    sealer: sealerFor(ENDPOINT_KEYS, config),
     fetch: egressFetch(egress),
     logger,
     metrics,
@@ -112,6 +112,15 @@ export async function createWorker(deps: {
     wake,
     logger,
     now,
+  });
+  const webhooks = createWebhookSender({
+    outbox: store.webhookOutbox,
+    sealer: sealerFor(WEBHOOK_SECRETS, config),
+    egress,
+    limits: config.webhooks,
+    sweepMs: config.sweepMs,
+    logger,
+    metrics,
   });
 
   new Gauge({
@@ -163,6 +172,7 @@ export async function createWorker(deps: {
       await store.quotas.noticeEnding();
       const leaked = await store.quotas.expireLeaked(LEAKED_BATCH);
       if (leaked > 0) logger.error({ runs: leaked }, "reservations of runs that had ended were given back");
+      while (!stopping && (await store.webhookOutbox.forgetOld(FORGET_BATCH)) >= FORGET_BATCH);
       if (config.retentionDays === 0) return;
       const before = new Date(Date.now() - config.retentionDays * 86_400_000);
       while (!stopping && (await store.runs.expirePayloads(before, EXPIRE_BATCH)) === EXPIRE_BATCH);
@@ -184,6 +194,7 @@ export async function createWorker(deps: {
       });
       hold.start();
       models.start();
+      webhooks.start();
       void sweep();
       keeper = setInterval(() => void keep(), config.keepMs);
       // Not waited for: with the queue away the sweeper takes runs all the same.
@@ -200,7 +211,7 @@ export async function createWorker(deps: {
       if (sweeper !== null) clearTimeout(sweeper);
       if (keeper !== null) clearInterval(keeper);
       await receiver?.pause();
-      await hold.drain(drainMs);
+      await Promise.all([hold.drain(drainMs), webhooks.stop(drainMs)]);
       await Promise.allSettled(direct);
       await receiver?.close();
       await wakeUps.close();
