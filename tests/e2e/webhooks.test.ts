@@ -77,6 +77,45 @@ describeEachBackend("webhooks", (backend) => {
     await remove(id);
   });
 
+  test("quota tells of 80 %, of 100 % and of a window that ends, once each", async () => {
+    const someone = await house.register();
+    await house.deploy(someone, manifest("weather"));
+    const { id, secret } = await subscribe("/quota", ["quota.*"], someone);
+    const set = (amount: number) =>
+      house.api("PUT", "/v1/quota/limits/few", {
+        key: someone.key,
+        body: { unit: "runs", amount, subject: "deployment" },
+      });
+    await set(5);
+    for (let n = 0; n < 5; n++) await house.run(someone, "weather", "hello");
+    const deployment = (await house.api("GET", "/v1/deployments/weather", { key: someone.key })).body.id;
+    await until("both have come", () => receiver.at("/quota").length === 2);
+    // Deliveries come in no order, and receivers of a workspace hear of all of its windows.
+    const said = () =>
+      receiver
+        .at("/quota")
+        .map((message) => verified(secret, message) as { type: string; data: { limit: string; percent?: number } })
+        .sort((a, b) => (a.data.percent ?? 0) - (b.data.percent ?? 0) || (a.data.limit < b.data.limit ? -1 : 1));
+    const data = { limit: "few", unit: "runs", subject: "deployment", subject_id: deployment, amount: 5, reserved: 0 };
+    expect(said()).toMatchObject([
+      { type: "quota.threshold_reached", data: { ...data, used: 4, percent: 80 } },
+      { type: "quota.threshold_reached", data: { ...data, used: 5, percent: 100 } },
+    ]);
+    await house.database.query(
+      `UPDATE quota_windows SET starts_at = maru_now() - interval '20 days', ends_at = maru_now() + interval '2 days'
+        WHERE subject = 'workspace' AND workspace_id = $1`,
+      [uuidOf("workspace", someone.workspaceId)],
+    );
+    // As housekeeping does, every ten minutes.
+    await house.database.query("SELECT notice_ending_windows()");
+    await house.database.query("SELECT notice_ending_windows()");
+    await until("both have come", () => receiver.at("/quota").length === 4);
+    expect(said().slice(0, 2)).toMatchObject(
+      ["runs", "tokens"].map((limit) => ({ type: "quota.window_ending", data: { limit, subject: "workspace" } })),
+    );
+    await house.api("DELETE", `/v1/webhooks/${id}`, { key: someone.key });
+  });
+
   test("patterns select: each endpoint hears of its events and of no others", async () => {
     const all = await subscribe("/all", ["run.*", "deployment.*"]);
     const some = await subscribe("/some", ["run.cancelled", "deployment.updated"]);
