@@ -270,6 +270,11 @@ describe("a limit", () => {
     expect((await house.api("DELETE", "/v1/quota/limits/mine", { key: stranger.key })).status).toBe(404);
   });
 
+  test("can't take the name of a deployment's own", async () => {
+    const refused = await limit("deploy.concurrency", { unit: "tokens", amount: 1 });
+    expect([refused.status, refused.body.code]).toEqual([400, "validation_failed"]);
+  });
+
   test.each([
     ["a negative amount", { unit: "tokens", amount: -1 }, "/amount"],
     ["a fraction", { unit: "tokens", amount: 1.5 }, "/amount"],

@@ -55,7 +55,8 @@ test("the payload of runs that ended long ago goes; that they ran, how they ende
   // The other run, the conversation and the ledger are as they were.
   expect((await api(`/v1/runs/${fresh.id}`)).body).toEqual(fresh);
   expect((await api(`/v1/threads/${thread}/messages`)).body.data.length).toBeGreaterThan(1);
-  expect(await ledger()).toEqual(before);
+  // Housekeeping may have noticed meanwhile that a window ends soon.
+  expect(withoutNotices(await ledger())).toEqual(withoutNotices(before));
 });
 
 test("removing waits for nobody and nobody waits for it", async () => {
@@ -84,3 +85,6 @@ test("removing waits for nobody and nobody waits for it", async () => {
     await store.close();
   }
 });
+
+const withoutNotices = (value: unknown): unknown =>
+  JSON.parse(JSON.stringify(value, (key, item) => (key === "notices" ? undefined : item)));

@@ -503,7 +503,8 @@ test("whatever callers, workers and the clock do, the run is in the state it sho
         );
       } finally {
         await house.database.query(
-          "TRUNCATE runs, run_steps, run_events, quota_entries, quota_reservations, usage_records, thread_messages CASCADE",
+          // The clock goes back with each history: calls that were counted ahead of it are forgotten too.
+          "TRUNCATE runs, run_steps, run_events, quota_entries, quota_reservations, usage_records, thread_messages, rate_limits CASCADE",
         );
         await house.database.query("UPDATE quota_windows SET used = 0, reserved = 0, overdraft = 0");
       }

@@ -80,7 +80,7 @@ describeEachBackend("webhooks", (backend) => {
   test("quota tells of 80 %, of 100 % and of a window that ends, once each", async () => {
     const someone = await house.register();
     await house.deploy(someone, manifest("weather"));
-    const { id, secret } = await subscribe("/quota", ["quota.*"], someone);
+    const { id, secret } = await subscribe("/quota-windows", ["quota.*"], someone);
     const set = (amount: number) =>
       house.api("PUT", "/v1/quota/limits/few", {
         key: someone.key,
@@ -89,11 +89,11 @@ describeEachBackend("webhooks", (backend) => {
     await set(5);
     for (let n = 0; n < 5; n++) await house.run(someone, "weather", "hello");
     const deployment = (await house.api("GET", "/v1/deployments/weather", { key: someone.key })).body.id;
-    await until("both have come", () => receiver.at("/quota").length === 2);
+    await until("both have come", () => receiver.at("/quota-windows").length === 2);
     // Deliveries come in no order, and receivers of a workspace hear of all of its windows.
     const said = () =>
       receiver
-        .at("/quota")
+        .at("/quota-windows")
         .map((message) => verified(secret, message) as { type: string; data: { limit: string; percent?: number } })
         .sort((a, b) => (a.data.percent ?? 0) - (b.data.percent ?? 0) || (a.data.limit < b.data.limit ? -1 : 1));
     const data = { limit: "few", unit: "runs", subject: "deployment", subject_id: deployment, amount: 5, reserved: 0 };
@@ -109,7 +109,7 @@ describeEachBackend("webhooks", (backend) => {
     // As housekeeping does, every ten minutes.
     await house.database.query("SELECT notice_ending_windows()");
     await house.database.query("SELECT notice_ending_windows()");
-    await until("both have come", () => receiver.at("/quota").length === 4);
+    await until("both have come", () => receiver.at("/quota-windows").length === 4);
     expect(said().slice(0, 2)).toMatchObject(
       ["runs", "tokens"].map((limit) => ({ type: "quota.window_ending", data: { limit, subject: "workspace" } })),
     );

@@ -605,7 +605,7 @@ BEGIN
       IF (SELECT count(*) FROM runs WHERE workspace_id = v_ws AND deployment_id = v_dep.id AND parked AND status = 'queued' AND NOT behind) >= 1000 THEN
         RAISE EXCEPTION 'too many wait' USING ERRCODE = 'MQ003';
       END IF;
-      UPDATE runs SET parked = true, not_before = COALESCE((v_refused::jsonb->>'frees_at')::timestamptz, v_now + interval '30 seconds'), dispatched_at = v_now
+      UPDATE runs SET parked = true, not_before = LEAST((v_refused::jsonb->>'frees_at')::timestamptz, v_now + interval '30 seconds'), dispatched_at = v_now
        WHERE workspace_id = v_ws AND id = v_run;
     END;
   END IF;
@@ -613,7 +613,8 @@ BEGIN
                             'notices', v_held.notices, 'run', v_object);
 END $$;
 
--- As before; and a run that waited for a limit of pace asks for its turn here. The cap on its tokens lies over the agent's own.
+-- As before; and a run that waited for a limit of pace asks for its turn here, and again after half a minute at most: the limit may
+-- be another by then. The cap on its tokens lies over the agent's own.
 CREATE OR REPLACE FUNCTION claim_run(p_workspace uuid, p_run uuid, p_lease_ms int, p_max_lost int) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_now timestamptz := maru_now();
@@ -653,7 +654,7 @@ BEGIN
       PERFORM quota_reserve(v, 0, true, v_now);
     EXCEPTION WHEN SQLSTATE 'MQ002' THEN
       GET STACKED DIAGNOSTICS v_refused = PG_EXCEPTION_DETAIL;
-      UPDATE runs SET not_before = COALESCE((v_refused::jsonb->>'frees_at')::timestamptz, v_now + interval '30 seconds'), dispatched_at = v_now
+      UPDATE runs SET not_before = LEAST((v_refused::jsonb->>'frees_at')::timestamptz, v_now + interval '30 seconds'), dispatched_at = v_now
        WHERE workspace_id = p_workspace AND id = p_run;
       RETURN jsonb_build_object('claimed', false);
     END;

@@ -8,6 +8,8 @@ import { ifMatch } from "./deployments.ts";
 import { uuidPosition } from "./positions.ts";
 import { newRunOf } from "./runs.ts";
 
+/** The limit that `deploy.concurrency` of a manifest sets. */
+const DEPLOY_CONCURRENCY = "deploy.concurrency";
 const DAY_MS = 86_400_000;
 const MAX_REPORT_DAYS = 400;
 const CSV_PAGE = 500;
@@ -94,6 +96,8 @@ export function quotaRoutes(deps: { store: Store; pages: Pages; simulated: boole
 
     setLimit: async ({ caller, params, body, request }) => {
       const { unit, amount, subject = "workspace", subject_id: subjectId = null, per } = body;
+      if (params.name === DEPLOY_CONCURRENCY)
+        throw wrong("path:name", `${DEPLOY_CONCURRENCY} is the name of a deployment's own limit: choose another`);
       const mistake = limitProblem(unit, per);
       if (mistake !== null) throw wrong("/per", mistake);
       if (subject === "workspace" && subjectId !== null)

@@ -1,5 +1,6 @@
 import type { LiveEvent } from "@maru/contract";
 import { TEXT_PARTS, type TextMessage, type TextPart } from "@maru/queue";
+import type { StoredEvent, StoredStep } from "@maru/store";
 
 /** A snapshot asked for is asked for again after this long, when text that does not fit keeps coming. */
 const ASK_AGAIN_MS = 500;
@@ -51,6 +52,20 @@ export function createTextView(runId: string, ask: () => void, now: () => number
       asked = null;
       gathering = null;
       miss();
+    },
+    /**
+     * The text a finished step has, as one snapshot, where its reader was shown less: the rows were read before the last of it came
+     * over the bus, or that was lost. Null when there is nothing to add.
+     */
+    close({ type, data }: Pick<StoredEvent, "type" | "data">): LiveEvent | null {
+      const closed = type === "step.finished" ? (data.step as StoredStep) : null;
+      if (closed === null || closed.kind !== "model" || closed.output === null || closed.seq !== step) return null;
+      const { reasoning, text, toolCalls } = closed.output;
+      // What calls looked like while they were written is not kept; the event itself has them.
+      if (toolCalls.length > 0 || (shown.reasoning >= reasoning.length && shown.text >= text.length)) return null;
+      shown = { reasoning: reasoning.length, text: text.length, tool_call: 0 };
+      gathering = null;
+      return snapshot({ reasoning, text, tool_call: "" });
     },
     *take(message: TextMessage): Generator<LiveEvent, void> {
       if (isOld(message)) return;

@@ -77,6 +77,13 @@ export function watchRun(
       }
     }
 
+    /** An event, and before the one that closes a model step what its reader has not seen of the text. */
+    function* told(event: StoredEvent): Generator<Watched> {
+      const whole = about.live ? view.close(event) : null;
+      if (whole !== null) yield { kind: "live", event: whole };
+      yield { kind: "event", event };
+    }
+
     try {
       if (createdAt !== null) {
         last = 1;
@@ -101,7 +108,7 @@ export function watchRun(
         }
         if (message.kind === "reload") {
           for await (const event of fromRows()) {
-            yield { kind: "event", event };
+            yield* told(event);
             if (isTerminal(event.type)) return;
           }
           if (over) return;
@@ -118,7 +125,7 @@ export function watchRun(
           if (next.length === 0) continue;
           if (whole) last = next.at(-1)?.seq ?? last;
           for await (const event of whole ? next : fromRows()) {
-            yield { kind: "event", event };
+            yield* told(event);
             if (isTerminal(event.type)) return;
           }
           continue;
