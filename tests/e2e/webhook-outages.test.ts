@@ -3,6 +3,9 @@ import { once } from "node:events";
 import { resolve } from "node:path";
 import { uuidOf } from "@maru/contract";
 import { openStore, type Store } from "@maru/store";
+import { createWorker, type Worker } from "@maru/worker";
+import { pino } from "pino";
+import { Registry } from "prom-client";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { describeEachBackend } from "../setup/database.ts";
 import { type House, manifest, openHouse, type Person, until } from "../setup/house.ts";
@@ -113,7 +116,7 @@ describe("receivers that fail", () => {
     expect(receiver.at("/dead")).toHaveLength(count);
     up = true;
     const again = await send(id, `deliveries/${dead.id}/redeliver`);
-    expect(again).toMatchObject({ event: sent.event, attempts: 0, state: "pending" });
+    expect(again.event).toEqual(sent.event);
     expect(again.id).not.toBe(dead.id);
     await tried();
     expect(receiver.at("/dead").at(-1)?.id).toBe(sent.event.id);
@@ -191,7 +194,8 @@ describe("receivers that fail", () => {
     await move("31 days");
     while ((await store.webhookOutbox.forgetOld(100)) > 0);
     const rows = await house.database.query<{ id: string; events: number }>(
-      "SELECT id, (SELECT count(*)::int FROM webhook_events) AS events FROM webhook_endpoints",
+      `SELECT id, (SELECT count(*)::int FROM webhook_events) AS events FROM webhook_endpoints WHERE id = ANY ($1)`,
+      [[id, gone.id].map((webhook) => uuidOf("webhook", webhook))],
     );
     expect(rows).toEqual([{ id: uuidOf("webhook", id), events: 0 }]);
   });
@@ -256,46 +260,42 @@ describe("a try whose lease ran out", () => {
 });
 
 describeEachBackend("a worker that is killed with a webhook on its way", (backend) => {
-  const workers: ChildProcess[] = [];
+  let doomed: ChildProcess | null = null;
+  let next: Worker | null = null;
   beforeAll(async () => {
     receiver = await openWebhookReceiver();
     house = await openHouse(backend, { worker: false, egressAllow: { "hooks.maru.internal": receiver.origin } });
     person = await house.register();
   });
   afterAll(async () => {
-    for (const child of workers) child.kill("SIGKILL");
+    doomed?.kill("SIGKILL");
+    await next?.stop(1_000);
     await house?.close();
     await receiver?.close();
   });
-  const startWorker = async () => {
-    const webhooks = { inFlight: 64, perEndpoint: 8, timeoutMs: 60_000, leaseMs: 1_500 };
-    const config = { ...house.workerConfig, webhooks, sweepMs: 100 };
-    const child = fork(resolve("tests/setup/worker-process.ts"), [JSON.stringify(config)], {
-      stdio: ["ignore", "inherit", "inherit", "ipc"],
-    });
-    workers.push(child);
-    await once(child, "message");
-    return child;
-  };
 
   test("loses nothing: another delivers it again, under the same id", async () => {
+    const move = await movableClock(house.database);
     receiver.answer("/killed", () => "silent");
     const { id, secret } = await subscribe("/killed");
     const sent = await send(id, "test");
-    const first = await startWorker();
+    // Longer than the test, however slow the machine: its end comes by the database's clock.
+    const webhooks = { inFlight: 64, perEndpoint: 8, timeoutMs: 120_000, leaseMs: 240_000 };
+    const config = { ...house.workerConfig, webhooks };
+    doomed = fork(resolve("tests/setup/worker-process.ts"), [JSON.stringify(config)], {
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+    });
     await until("it is on its way", () => receiver.at("/killed").length > 0);
-    first.kill("SIGKILL");
-    await once(first, "exit");
-    const lost = receiver.at("/killed").length;
+    doomed.kill("SIGKILL");
+    await once(doomed, "exit");
     receiver.answer("/killed", () => 200);
-    await startWorker();
+    next = await createWorker({ config, logger: pino({ level: "silent" }), metrics: new Registry() });
+    await next.start();
+    await move("4 minutes");
     await until("it is delivered", async () => (await log(id))[0].state === "delivered");
     const messages = receiver.at("/killed");
-    expect(messages.length).toBeGreaterThan(lost);
-    for (const message of messages) {
-      expect(message.id).toBe(sent.event.id);
-      expect(verified(secret, message)).toMatchObject({ type: "webhook.test" });
-    }
-    expect(await log(id)).toMatchObject([{ attempts: messages.length }]);
+    expect(messages.map((message) => message.id)).toEqual([sent.event.id, sent.event.id]);
+    for (const message of messages) expect(verified(secret, message)).toMatchObject({ type: "webhook.test" });
+    expect(await log(id)).toMatchObject([{ attempts: 2 }]);
   });
 });
