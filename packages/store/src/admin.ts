@@ -205,8 +205,10 @@ export function openAdmin(url: string) {
           ]);
           if (done?.done) count.rewrapped++;
         }
-        if (rows.length < REWRAP_BATCH) return count;
+        if (rows.length < REWRAP_BATCH) break;
       }
+      await call("SELECT secrets_rewrapped($1, $2, $3)", [keyId, count.rewrapped, count.unopened]);
+      return count;
     },
     close: () => pool.end(),
   };

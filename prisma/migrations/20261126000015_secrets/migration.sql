@@ -94,12 +94,20 @@ BEGIN
   RETURN FOUND;
 END $$;
 
+-- That data keys were wrapped anew, among what operators did.
+CREATE FUNCTION secrets_rewrapped(p_key text, p_rewrapped int, p_unopened int) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  SELECT operator_did('rewrap-secrets', jsonb_build_object('key_id', p_key, 'rewrapped', p_rewrapped, 'unopened', p_unopened))
+$$;
+
 GRANT CREATE ON SCHEMA public TO maru_definer;
 ALTER FUNCTION touch_secrets(jsonb) OWNER TO maru_definer;
 ALTER FUNCTION secrets_to_rewrap(text, jsonb, int) OWNER TO maru_definer;
 ALTER FUNCTION rewrap_secret(uuid, text, text, int, bytea, text, bytea) OWNER TO maru_definer;
+ALTER FUNCTION secrets_rewrapped(text, int, int) OWNER TO maru_definer;
 REVOKE CREATE ON SCHEMA public FROM maru_definer;
 REVOKE EXECUTE ON FUNCTION put_secret(jsonb), read_secrets(uuid, text, text[]), touch_secrets(jsonb),
-  secrets_to_rewrap(text, jsonb, int), rewrap_secret(uuid, text, text, int, bytea, text, bytea) FROM PUBLIC;
+  secrets_to_rewrap(text, jsonb, int), rewrap_secret(uuid, text, text, int, bytea, text, bytea), secrets_rewrapped(text, int, int) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION put_secret(jsonb), read_secrets(uuid, text, text[]), touch_secrets(jsonb) TO maru_runtime;
-GRANT EXECUTE ON FUNCTION secrets_to_rewrap(text, jsonb, int), rewrap_secret(uuid, text, text, int, bytea, text, bytea) TO maru_operator;
+GRANT EXECUTE ON FUNCTION secrets_to_rewrap(text, jsonb, int), rewrap_secret(uuid, text, text, int, bytea, text, bytea),
+  secrets_rewrapped(text, int, int) TO maru_operator;
