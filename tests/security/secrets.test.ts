@@ -199,6 +199,23 @@ describeEachBackend("a secret that a tool sends back", (backend) => {
     );
   });
 
+  test("is not logged when the service itself fails while it has it", async () => {
+    await house.database.query("ALTER TABLE secrets RENAME COLUMN sealed TO gone");
+    const body = { value: SECRETS.HEADER_KEY };
+    expect((await house.api("PUT", "/v1/secrets/HEADER_KEY", { key: person.key, body })).status).toBe(500);
+    const { id } = (
+      await house.api("POST", "/v1/runs", {
+        key: person.key,
+        body: { deployment: "echo", input: '#sim tool probe {"form":"exact"}' },
+      })
+    ).body;
+    for (const message of ["request failed", "run not carried on"])
+      await until(`“${message}” is logged`, () => logged.some((line) => line.includes(message)));
+    await house.database.query("ALTER TABLE secrets RENAME COLUMN gone TO sealed");
+    await house.api("POST", `/v1/runs/${id}/cancel`, { key: person.key });
+    expect(await leaking()).toEqual([]);
+  });
+
   test("was noted as used, some time later", async () => {
     await until("its use is noted", async () => {
       const { body } = await house.api("GET", "/v1/secrets/HEADER_KEY", { key: person.key });
