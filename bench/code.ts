@@ -36,6 +36,7 @@ export async function codeBench(): Promise<void> {
     epoch: 1,
     now: new Date(),
     maxOutputBytes: 65_536,
+    secrets: async () => new Map<string, string>(),
   };
   const { processes } = SANDBOX_DEFAULTS;
   console.log(`\nA function in the sandbox (${processes} processes) beside the bare call (median of ${ROUNDS} rounds)`);

@@ -98,6 +98,7 @@ function loop(bench: Bench): () => Promise<void> {
           epoch: 1,
           now: new Date(),
           maxOutputBytes: 65_536,
+          secrets: async () => new Map(),
         });
         messages.push({ role: "tool", toolCallId: call.id, name: call.name, content: result?.output ?? "" });
       }

@@ -68,6 +68,10 @@ test("every operation of the OpenAPI document answers as the document says", asy
   for (const path of ["/v1/webhooks", webhook, `${webhook}/deliveries`]) expect((await get(path)).status).toBe(200);
   await house.api("DELETE", webhook, { key });
 
+  await house.api("PUT", "/v1/secrets/KEY", { key, body: { value: "a-secret-value" } });
+  for (const path of ["/v1/secrets", "/v1/secrets/KEY"]) expect([path, (await get(path)).status]).toEqual([path, 200]);
+  await house.api("DELETE", "/v1/secrets/KEY", { key });
+
   const check = await house.api("POST", "/v1/quota/check", { key, body: { deployment: "weather", input: "hello" } });
   expect(check.body).toMatchObject({ admitted: true, refusal: null });
 

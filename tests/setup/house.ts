@@ -5,7 +5,7 @@ import { createRedisRates, type QueueBackend } from "@maru/queue";
 import { createSimulator, type Simulator } from "@maru/simulator";
 import { openRates } from "@maru/store";
 import { createWorker, WORKER_DEFAULTS, type Worker, type WorkerConfig } from "@maru/worker";
-import { pino } from "pino";
+import { type Logger, pino } from "pino";
 import { Registry } from "prom-client";
 import { type BackendName, backendFor, createTestDatabase, type TestDatabase } from "./database.ts";
 import { checkReply } from "./openapi.ts";
@@ -76,8 +76,11 @@ export async function openHouse(
     queue?: QueueBackend;
     apiKeys?: string[];
     streams?: NonNullable<GatewayConfig["streams"]>;
+    /** Of gateways and worker; by default nothing is logged. */
+    logger?: Logger;
   } = {},
 ): Promise<House> {
+  const { logger = quiet } = options;
   const database = await createTestDatabase();
   const simulator = createSimulator();
   const demo = await simulator.listen({ port: 0 });
@@ -109,7 +112,7 @@ export async function openHouse(
   const openGateway = () =>
     createGateway({
       config: gatewayConfig,
-      logger: quiet,
+      logger,
       metrics: new Registry(),
       ...(options.ownRates === true ? {} : { rates: openRatesOf() }),
     });
@@ -132,9 +135,7 @@ export async function openHouse(
     ...options.workerConfig,
   };
   const worker =
-    options.worker === false
-      ? null
-      : await createWorker({ config: workerConfig, logger: quiet, metrics: new Registry() });
+    options.worker === false ? null : await createWorker({ config: workerConfig, logger, metrics: new Registry() });
   await worker?.start();
 
   const api: House["api"] = async (method, path, { key, body, raw, headers, signal } = {}) => {
@@ -201,6 +202,7 @@ export async function openHouse(
             "quota:manage",
             "keys:manage",
             "webhooks:manage",
+            "secrets:manage",
           ],
         },
       });

@@ -1,4 +1,4 @@
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
 export interface Arrival {
@@ -9,8 +9,14 @@ export interface Arrival {
   readonly body: string;
 }
 
+/** Answers a call, whose body was read. */
+export type ToolAnswer = (request: IncomingMessage, response: ServerResponse, body: string) => void;
+const ok: ToolAnswer = (_request, response) => {
+  response.setHeader("content-type", "application/json").end('{"ok":true}');
+};
+
 /** A server of tools that remembers every call it got, and can be told to keep calls waiting. */
-export async function openToolServer() {
+export async function openToolServer(answer = ok) {
   const arrivals: Arrival[] = [];
   let held: Promise<void> | null = null;
   const server = createServer((request, response) => {
@@ -28,7 +34,7 @@ export async function openToolServer() {
         body,
       });
       await held;
-      response.setHeader("content-type", "application/json").end('{"ok":true}');
+      answer(request, response, body);
     });
     request.on("error", () => {});
   });

@@ -122,6 +122,7 @@ export async function play(baseUrl: string, { host, stream, thinking }: Cell, in
       }),
       checker: createArgumentCheck,
       parseArguments,
+      secrets: async () => new Map(),
     },
     journal: {
       write: async (_claim, entry) => {

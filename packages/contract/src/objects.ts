@@ -16,6 +16,7 @@ export const SCOPES = [
   "quota:manage",
   "keys:manage",
   "webhooks:manage",
+  "secrets:manage",
 ] as const;
 export const Scope = Type.Enum([...SCOPES]);
 export type Scope = Static<typeof Scope>;
@@ -531,6 +532,33 @@ export const ModelEndpointChange = Type.Object(
   { ...closed, minProperties: 1 },
 );
 export type ModelEndpointChange = Static<typeof ModelEndpointChange>;
+
+/** Names of secrets, as `${secrets.NAME}` refers to them. */
+export const SECRET_NAME_PATTERN = "^[A-Z][A-Z0-9_]{0,63}$";
+export const SECRET_LIMITS = {
+  /** Of a value, in characters. A shorter one could not be told from ordinary text in what tools return. */
+  minLength: 8,
+  maxLength: 8_192,
+  perWorkspace: 200,
+  /** Different secrets one agent may refer to. */
+  perAgent: 32,
+} as const;
+
+export const Secret = Type.Object(
+  {
+    name: Type.String({ pattern: SECRET_NAME_PATTERN }),
+    agent: Nullable(
+      Type.String({ pattern: NAME_PATTERN, description: "The one agent that has it; null = every agent" }),
+    ),
+    version: Type.Integer({ minimum: 1, description: "Grows with every value" }),
+    key_id: Type.String({ description: "Which of the installation's keys wraps it: changes when that is rotated" }),
+    created_at: Instant,
+    updated_at: Instant,
+    last_used_at: Nullable(Instant),
+  },
+  { ...closed, description: "All there is to read of a secret: its value goes to tools only" },
+);
+export type Secret = Static<typeof Secret>;
 
 export const UsageGroup = Type.Object(
   {

@@ -167,6 +167,7 @@ export function openApiDocument(info: { version: string; serverUrl: string }): o
       "runs",
       "threads",
       "models",
+      "secrets",
       "quota",
       "admin",
       "webhooks",

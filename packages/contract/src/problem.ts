@@ -66,6 +66,8 @@ export const PROBLEMS = {
   template_error: [400, "A template in the manifest is not valid"],
   url_not_allowed: [400, "A URL is not allowed"],
   header_not_allowed: [400, "A header in the manifest is not allowed"],
+  secret_not_found: [400, "There is no such secret for this agent"],
+  secret_not_allowed_here: [400, "A secret is referred to where it must not go"],
   effect_class_invalid: [400, "A tool's effect class does not fit its method"],
   // Limits and quota
   rate_limited: [429, "Too many calls"],

@@ -2,6 +2,7 @@ import Type from "typebox";
 import { DeltaEvent, DurableEvent, SnapshotEvent } from "./events.ts";
 import { AgentManifest, NAME_PATTERN, OnThreadBusy } from "./manifest.ts";
 import * as o from "./objects.ts";
+import { SECRET_LIMITS } from "./objects.ts";
 import { operatorRoutes } from "./operator-routes.ts";
 import type { RouteContract } from "./route.ts";
 import { closed, Id, Instant, Metadata, Nullable, Page, PageQuery, Text } from "./schema.ts";
@@ -14,6 +15,10 @@ const RunParam = Type.Object({ run: Id("run") }, closed);
 const ModelParam = Type.Object({ model: Type.String({ pattern: "^[A-Za-z0-9._-]{1,128}$" }) }, closed);
 const WebhookParam = Type.Object({ webhook: Id("webhook") }, closed);
 const ThreadParam = Type.Object({ thread: Id("thread") }, closed);
+/** Any name: one that no secret can have is told so by PUT, and is not found otherwise. */
+const SecretParam = Type.Object({ name: Type.String({ pattern: "^[\\x21-\\x7e]{1,128}$" }) }, closed);
+const AgentScope = Type.Object({ agent: Type.Optional(Type.String({ pattern: NAME_PATTERN })) }, closed);
+const IfMatch = Type.Object({ "if-match": Type.Optional(Type.String({ maxLength: 200 })) });
 const page = Type.Object({ ...PageQuery }, closed);
 const YAML = ["application/yaml", "application/x-yaml", "text/yaml"] as const;
 
@@ -244,6 +249,8 @@ export const routes = {
       "url_not_allowed",
       "header_not_allowed",
       "effect_class_invalid",
+      "secret_not_found",
+      "secret_not_allowed_here",
       "name_taken",
       "precondition_failed",
     ],
@@ -543,6 +550,59 @@ export const routes = {
     headers: Type.Object({ "if-match": Type.Optional(Type.String({ maxLength: 200 })) }),
     replies: { 204: null },
     problems: ["read_only", "precondition_failed"],
+  },
+  // --- secrets
+  putSecret: {
+    method: "PUT",
+    path: "/v1/secrets/{name}",
+    tag: "secrets",
+    summary: "Set a secret of the workspace or of one agent; no call ever answers its value",
+    description:
+      "The agent need not exist yet. Calls made from now on use the new value. An agent's own secret hides the " +
+      "workspace's of the same name.",
+    access: "secrets:manage",
+    params: SecretParam,
+    headers: IfMatch,
+    body: Type.Object(
+      {
+        value: Text(SECRET_LIMITS.maxLength, 1),
+        agent: Type.Optional(Type.String({ pattern: NAME_PATTERN })),
+      },
+      closed,
+    ),
+    replies: { 200: o.Secret, 201: o.Secret },
+    problems: ["limit_out_of_range", "precondition_failed"],
+  },
+  listSecrets: {
+    method: "GET",
+    path: "/v1/secrets",
+    tag: "secrets",
+    summary: "The workspace's secrets by name, without their values",
+    access: "secrets:manage",
+    query: page,
+    replies: { 200: Page(o.Secret) },
+  },
+  getSecret: {
+    method: "GET",
+    path: "/v1/secrets/{name}",
+    tag: "secrets",
+    summary: "One secret, without its value: the workspace's, or with `agent` that agent's own",
+    access: "secrets:manage",
+    params: SecretParam,
+    query: AgentScope,
+    replies: { 200: o.Secret },
+  },
+  deleteSecret: {
+    method: "DELETE",
+    path: "/v1/secrets/{name}",
+    tag: "secrets",
+    summary: "Delete a secret; calls that need it fail from now on with secret_unavailable",
+    access: "secrets:manage",
+    params: SecretParam,
+    query: AgentScope,
+    headers: IfMatch,
+    replies: { 204: null },
+    problems: ["precondition_failed"],
   },
   getQuota: {
     method: "GET",

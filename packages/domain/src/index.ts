@@ -17,7 +17,17 @@ export {
   rateBucket,
   roomOf,
 } from "./rate.ts";
-export { createSealer, deriveKey, ENDPOINT_KEYS, type Sealer } from "./sealing.ts";
+export {
+  aboutSecret,
+  createEnvelopeSealer,
+  createSealer,
+  deriveKey,
+  ENDPOINT_KEYS,
+  type Envelope,
+  type EnvelopeSealer,
+  SECRETS,
+  type Sealer,
+} from "./sealing.ts";
 export { storableText } from "./text.ts";
 export {
   newWebhookSecret,

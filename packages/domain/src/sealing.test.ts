@@ -1,5 +1,5 @@
-import { expect, test } from "vitest";
-import { createSealer, deriveKey } from "./index.ts";
+import { describe, expect, test } from "vitest";
+import { aboutSecret, createEnvelopeSealer, createSealer, deriveKey } from "./index.ts";
 
 const [old, current] = [deriveKey("a".repeat(32), "x"), deriveKey("b".repeat(32), "x")];
 
@@ -27,4 +27,55 @@ test("any changed byte is refused, and so is what is too short", () => {
   }
   expect(sealer.open(sealed.subarray(0, 10), "p")).toBeNull();
   expect(sealer.open(Buffer.alloc(0), "p")).toBeNull();
+});
+
+describe("an envelope", () => {
+  const about = aboutSecret("wsp_1", null, "KEY", 1);
+  const flipped = (bytes: Buffer, at: number) => {
+    const changed = Buffer.from(bytes);
+    changed[at] = (changed[at] as number) ^ 1;
+    return changed;
+  };
+
+  test("opens in its own place only: another workspace, agent, name or version does not open it", () => {
+    const sealer = createEnvelopeSealer([current]);
+    const envelope = sealer.seal("비밀 sk-123", about);
+    expect(sealer.open(envelope, about)).toBe("비밀 sk-123");
+    for (const other of [
+      aboutSecret("wsp_2", null, "KEY", 1),
+      aboutSecret("wsp_1", "KEY", "KEY", 1),
+      aboutSecret("wsp_1", null, "KEY2", 1),
+      aboutSecret("wsp_1", null, "KEY", 2),
+    ])
+      expect([sealer.open(envelope, other), sealer.rewrap(envelope.wrappedKey, other)]).toEqual([null, null]);
+  });
+
+  test("is never twice the same, and its data key opens no other", () => {
+    const sealer = createEnvelopeSealer([current]);
+    const [a, b] = [sealer.seal("same text", about), sealer.seal("same text", about)];
+    expect(a.sealed.equals(b.sealed)).toBe(false);
+    expect(sealer.open({ wrappedKey: a.wrappedKey, sealed: b.sealed }, about)).toBeNull();
+  });
+
+  test("is wrapped anew without a change of its ciphertext, and then needs the old key no more", () => {
+    const before = createEnvelopeSealer([old]).seal("secret", about);
+    const rotated = createEnvelopeSealer([current, old]);
+    expect(rotated.open(before, about)).toBe("secret");
+    const wrapped = rotated.rewrap(before.wrappedKey, about);
+    expect(wrapped?.keyId).toBe(rotated.keyId);
+    expect(wrapped?.keyId).not.toBe(before.keyId);
+    const after = { sealed: before.sealed, wrappedKey: wrapped?.wrappedKey as Buffer };
+    expect(createEnvelopeSealer([current]).open(after, about)).toBe("secret");
+    expect(createEnvelopeSealer([current]).open(before, about)).toBeNull();
+    expect(createEnvelopeSealer([old]).open(after, about)).toBeNull();
+  });
+
+  test("any changed byte of it is refused", () => {
+    const sealer = createEnvelopeSealer([current]);
+    const envelope = sealer.seal("secret", about);
+    for (let at = 0; at < envelope.sealed.length; at++)
+      expect(sealer.open({ ...envelope, sealed: flipped(envelope.sealed, at) }, about)).toBeNull();
+    for (let at = 0; at < envelope.wrappedKey.length; at++)
+      expect(sealer.open({ ...envelope, wrappedKey: flipped(envelope.wrappedKey, at) }, about)).toBeNull();
+  });
 });

@@ -54,6 +54,8 @@ export interface ToolsPort {
   prepare(tools: readonly ToolSpec[]): ToolSet;
   /** What is wrong with a value by a schema, in words the model can act on; null when nothing is. */
   checker(schema: JsonSchema): (value: unknown) => string | null;
+  /** Values of secrets as they are now: an agent's own before the workspace's; those that are not there are left out. */
+  secrets(workspaceId: string, agent: string, names: readonly string[]): Promise<ReadonlyMap<string, string>>;
   parseArguments(text: string): { ok: true; value: Record<string, unknown> } | { ok: false; message: string };
 }
 

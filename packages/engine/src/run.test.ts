@@ -152,6 +152,7 @@ function world(
       prepare: () => set,
       checker: () => (value) => ((value as { ok?: unknown }).ok === true ? null : "ok must be true"),
       parseArguments,
+      secrets: async () => new Map(),
     },
     journal: {
       write: async (_claim, entry) => {

@@ -41,6 +41,7 @@ export async function runTool(
     epoch: claim.epoch,
     now: ports.clock.date(),
     maxOutputBytes: claim.spec.limits.toolOutputBytes,
+    secrets: (names) => ports.tools.secrets(claim.workspaceId, claim.spec.name, names),
   });
   ports.pass?.("after_tool_call");
   const output = storableText(result.output);

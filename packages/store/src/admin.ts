@@ -43,7 +43,7 @@ interface PlanLimitRow {
 }
 
 /**
- * What operators do to quota policy: the services' own role may not. Each is one transaction, and leaves a row that says what was
+ * What operators do to quota policy and keys: the services' own role may not. Each is one transaction, and leaves a row that says what was
  * done. `url`: a login that is a member of maru_operator, as the owner of the tables is.
  */
 export function openAdmin(url: string) {
@@ -159,10 +159,70 @@ export function openAdmin(url: string) {
       );
       return rows[0]?.r as { granted: boolean; amount: number };
     },
+    /**
+     * Wraps the data keys of secrets anew that are under another key than the one named, one by one: what is written
+     * meanwhile is not touched. `rewrap` answers null for one it cannot open.
+     */
+    async rewrapSecrets(
+      keyId: string,
+      rewrap: (secret: {
+        workspaceId: string;
+        agent: string | null;
+        name: string;
+        version: number;
+        wrappedKey: Buffer;
+      }) => { readonly keyId: string; readonly wrappedKey: Buffer } | null,
+    ): Promise<{ rewrapped: number; unopened: number }> {
+      const count = { rewrapped: 0, unopened: 0 };
+      let after: object | null = null;
+      for (;;) {
+        const rows: RewrapRow[] = await call<RewrapRow>("SELECT * FROM secrets_to_rewrap($1, $2, $3)", [
+          keyId,
+          after === null ? null : JSON.stringify(after),
+          REWRAP_BATCH,
+        ]);
+        for (const { workspace_id, agent, name, version, wrapped_key } of rows) {
+          after = { workspace_id, agent, name };
+          const wrapped = rewrap({
+            workspaceId: idOf("workspace", workspace_id),
+            agent: agent === "" ? null : agent,
+            name,
+            version,
+            wrappedKey: wrapped_key,
+          });
+          if (wrapped === null) {
+            count.unopened++;
+            continue;
+          }
+          const [done] = await call<{ done: boolean }>("SELECT rewrap_secret($1, $2, $3, $4, $5, $6, $7) AS done", [
+            workspace_id,
+            agent,
+            name,
+            version,
+            wrapped_key,
+            wrapped.keyId,
+            wrapped.wrappedKey,
+          ]);
+          if (done?.done) count.rewrapped++;
+        }
+        if (rows.length < REWRAP_BATCH) break;
+      }
+      await call("SELECT secrets_rewrapped($1, $2, $3)", [keyId, count.rewrapped, count.unopened]);
+      return count;
+    },
     close: () => pool.end(),
   };
 }
 export type Admin = ReturnType<typeof openAdmin>;
+
+const REWRAP_BATCH = 200;
+interface RewrapRow {
+  readonly workspace_id: string;
+  readonly agent: string;
+  readonly name: string;
+  readonly version: number;
+  readonly wrapped_key: Buffer;
+}
 
 const EXAMPLE = "01890a5d-ac96-774b-bcce-b302099a8057";
 

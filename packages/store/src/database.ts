@@ -36,6 +36,7 @@ export type WorkspaceClient = Pick<
   | "workspaceLimit"
   | "webhookEndpoint"
   | "webhookDelivery"
+  | "secret"
 >;
 
 export interface DatabaseOptions {

@@ -7,6 +7,7 @@ import { createLimits } from "./limits.ts";
 import { createModels } from "./models.ts";
 import { createQuotas } from "./quota.ts";
 import { createRuns } from "./runs.ts";
+import { createSecrets } from "./secrets.ts";
 import { createThreads } from "./threads.ts";
 import { createUpstreamSlots } from "./upstream.ts";
 import { createUsage } from "./usage.ts";
@@ -27,6 +28,14 @@ export {
 } from "./models.ts";
 export { openRates } from "./rates.ts";
 export type { Answers, NewFork, NewRun, RunFilter, RunNotice, Runs, StoredEvent } from "./runs.ts";
+export {
+  type SealedSecret,
+  type SecretPlace,
+  type Secrets,
+  type SecretUse,
+  secretTag,
+  type UsableSecret,
+} from "./secrets.ts";
 export {
   type ApprovalAsked,
   type Decision,
@@ -56,6 +65,7 @@ export async function openStore(options: DatabaseOptions) {
     models: createModels(db),
     quotas,
     runs: createRuns(db, quotas),
+    secrets: createSecrets(db),
     threads: createThreads(db),
     /** On the Postgres queue backend, calls of upstream keys are paced here. */
     upstream: createUpstreamSlots(db),

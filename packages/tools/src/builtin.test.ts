@@ -8,6 +8,7 @@ const context = (now = "2026-01-28T15:00:00Z"): ToolCallContext => ({
   epoch: 1,
   now: new Date(now),
   maxOutputBytes: 65_536,
+  secrets: async () => new Map(),
 });
 
 describe("calculator", () => {

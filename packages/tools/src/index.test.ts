@@ -18,7 +18,9 @@ const spec = ({ request, ...over }: Over = {}): HttpToolSpec => {
   };
 };
 const found = (over: Over, allowedHosts: string[] = []) =>
-  checkToolSpec(spec(over), "/spec/tools/2", { allowedHosts }).map(({ pointer, code }) => [pointer, code]);
+  checkToolSpec(spec(over), "/spec/tools/2", { allowedHosts, hasSecret: (name) => name === "KEY" }).map(
+    ({ pointer, code }) => [pointer, code],
+  );
 
 describe("a tool at deploy", () => {
   test.each<[string, Over]>([
@@ -30,6 +32,18 @@ describe("a tool at deploy", () => {
       },
     ],
     ["literal braces", { request: { query: { q: "{{city}}" } } }],
+    [
+      "secrets in headers, query values and body",
+      {
+        request: {
+          method: "POST",
+          url: "https://api.example.com/{city}?key=${secrets.KEY}&a=1",
+          query: { k: "x${secrets.KEY}" },
+          headers: { "X-A": "Bearer ${secrets.KEY} {city}" },
+          body: { a: ["${secrets.KEY}"], b: "$${secrets.ANY}" },
+        },
+      },
+    ],
     ["an idempotent POST", { request: { method: "POST" }, effect: "idempotent" }],
     ["port 8443", { request: { url: "https://api.example.com:8443/" } }],
   ])("%s is accepted", (_name, over) => expect(found(over)).toEqual([]));
@@ -37,6 +51,42 @@ describe("a tool at deploy", () => {
   test.each<[string, Over, string, string]>([
     ["unclosed brace", { request: { url: "https://api.example.com/{city" } }, "/request/url", "template_error"],
     ["brace without a start", { request: { query: { q: "city}" } } }, "/request/query/q", "template_error"],
+    [
+      "a secret in the host",
+      { request: { url: "https://${secrets.KEY}/" } },
+      "/request/url",
+      "secret_not_allowed_here",
+    ],
+    [
+      "a secret in the path",
+      { request: { url: "https://api.example.com/a=${secrets.KEY}" } },
+      "/request/url",
+      "secret_not_allowed_here",
+    ],
+    [
+      "a secret as a query's name",
+      { request: { url: "https://api.example.com/?${secrets.KEY}=1" } },
+      "/request/url",
+      "secret_not_allowed_here",
+    ],
+    [
+      "a secret that is not there",
+      { request: { headers: { "X-A": "${secrets.OTHER}" } } },
+      "/request/headers/X-A",
+      "secret_not_found",
+    ],
+    [
+      "a name that no secret has",
+      { request: { query: { q: "${secrets.key}" } } },
+      "/request/query/q",
+      "template_error",
+    ],
+    [
+      "a secret within a secret",
+      { request: { query: { q: "${secrets.${secrets.KEY}}" } } },
+      "/request/query/q",
+      "template_error",
+    ],
     ["unknown place", { request: { query: { "a/b": "{town}" } } }, "/request/query/a~1b", "template_error"],
     ["inherited place", { request: { query: { q: "{constructor}" } } }, "/request/query/q", "template_error"],
     ["place in a place", { request: { query: { q: "{{city}" } } }, "/request/query/q", "template_error"],

@@ -10,6 +10,8 @@ import { prepareHttpTool } from "./http/index.ts";
 import type { PreparedTool, ToolSet } from "./kind.ts";
 import { schemaProblems } from "./schema/admit.ts";
 import { createArgumentCheck } from "./schema/check.ts";
+import { createGuard } from "./secrets/guard.ts";
+import { secretNamesIn } from "./secrets/reference.ts";
 
 export { SandboxLost } from "./code/process.ts";
 export { createSandbox, SANDBOX_DEFAULTS, type Sandbox } from "./code/sandbox.ts";
@@ -26,6 +28,7 @@ export { isPublicAddress, urlRefusal } from "./egress/verdict.ts";
 export type { PreparedTool, ToolCallContext, ToolResult, ToolSet } from "./kind.ts";
 export { schemaProblems } from "./schema/admit.ts";
 export { createArgumentCheck } from "./schema/check.ts";
+export { type SecretAccess, secretNamesIn } from "./secrets/reference.ts";
 
 export interface ToolDeps {
   readonly egress: Egress;
@@ -33,11 +36,12 @@ export interface ToolDeps {
   readonly sandbox?: Sandbox;
 }
 
-/** Makes a revision's tools callable. */
+/** Makes a revision's tools callable. Whatever its kind, a tool's result passes the guard: that is where secrets end. */
 export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSet {
   const tools = new Map<string, PreparedTool>();
+  const guard = createGuard(secretNamesIn(specs));
   for (const spec of [...specs].sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    tools.set(spec.name, { ...prepared(spec, deps), ...policyOf(spec) });
+    tools.set(spec.name, guard({ ...prepared(spec, deps), ...policyOf(spec) }));
   }
   return {
     declarations: [...tools.values()].map(({ declaration }) => declaration),
@@ -78,14 +82,18 @@ function policyOf(spec: ToolSpec): Pick<PreparedTool, "needsApproval" | "onUnkno
 export function checkToolSpec(
   spec: ToolSpec,
   pointer: string,
-  options: { allowedHosts?: readonly string[] } = {},
+  options: {
+    allowedHosts?: readonly string[];
+    /** Whether the agent has a secret of the name; by default it has none. */
+    hasSecret?: (name: string) => boolean;
+  } = {},
 ): ProblemDetail[] {
   if (spec.type === "builtin" || spec.type === "code") return [];
   if (spec.type === "client" || spec.type === "function")
     return schemaProblems(spec.parameters, `${pointer}/parameters`);
   return [
     ...schemaProblems(spec.parameters, `${pointer}/parameters`),
-    ...checkHttpTool(spec, pointer, options.allowedHosts ?? []),
+    ...checkHttpTool(spec, pointer, options.allowedHosts ?? [], options.hasSecret ?? (() => false)),
   ];
 }
 

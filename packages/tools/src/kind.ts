@@ -1,4 +1,5 @@
 import type { EffectClass, OnUnknown, ToolDeclaration } from "@maru/contract";
+import type { SecretAccess } from "./secrets/reference.ts";
 
 export interface ToolCallContext {
   /** Aborts with the reason the run stops for; a tool rethrows it. */
@@ -8,7 +9,10 @@ export interface ToolCallContext {
   /** Grows with every worker that takes the run: a receiver may refuse smaller ones. */
   readonly epoch: number;
   readonly now: Date;
+  /** What is longer is cut after the call, when secrets are out of it. A tool that cuts itself must leave this much whole. */
   readonly maxOutputBytes: number;
+  /** Read at the moment of the call, for the run's workspace and agent; nothing keeps the values. */
+  readonly secrets: SecretAccess;
 }
 
 /** What the model reads of a call. Failures are results too: the model can react to them. */
@@ -45,14 +49,17 @@ export interface ToolSet {
 
 export const failed = (code: string, output: string): ToolResult => ({ output, isError: true, code, truncated: false });
 
-/** Text cut to a number of UTF-8 bytes at a character's edge, with a note of what was left out. */
-export function cutToBytes(text: string, maxBytes: number): { text: string; truncated: boolean } {
+/**
+ * Text cut to a number of UTF-8 bytes at a character's edge, with a note of what was left out; `beyond` bytes were left out
+ * before.
+ */
+export function cutToBytes(text: string, maxBytes: number, beyond = 0): { text: string; truncated: boolean } {
   const bytes = Buffer.from(text);
-  if (bytes.length <= maxBytes) return { text, truncated: false };
-  let end = maxBytes;
+  if (bytes.length <= maxBytes && beyond === 0) return { text, truncated: false };
+  let end = Math.min(maxBytes, bytes.length);
   while (end > 0 && ((bytes[end] as number) & 0xc0) === 0x80) end--;
   return {
-    text: `${bytes.subarray(0, end).toString("utf8")}\n[cut: ${bytes.length - end} more bytes]`,
+    text: `${bytes.subarray(0, end).toString("utf8")}\n[cut: ${bytes.length - end + beyond} more bytes]`,
     truncated: true,
   };
 }

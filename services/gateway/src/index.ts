@@ -1,6 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { newId, Problem } from "@maru/contract";
-import { createSealer, deriveKey, ENDPOINT_KEYS, type RateStore, WEBHOOK_SECRETS } from "@maru/domain";
+import {
+  createEnvelopeSealer,
+  createSealer,
+  deriveKey,
+  ENDPOINT_KEYS,
+  type RateStore,
+  SECRETS,
+  WEBHOOK_SECRETS,
+} from "@maru/domain";
 import { createLiveBus, createRedisRates, createWakeUps, type LiveBus } from "@maru/queue";
 import { openRates, openStore } from "@maru/store";
 import { openAdmin } from "@maru/store/admin";
@@ -30,6 +38,7 @@ import { operationsRoutes } from "./routes/operations.ts";
 import { operatorRoutes } from "./routes/operator.ts";
 import { quotaRoutes } from "./routes/quota.ts";
 import { runRoutes } from "./routes/runs.ts";
+import { secretRoutes } from "./routes/secrets.ts";
 import { threadRoutes } from "./routes/threads.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
 import { createHeads } from "./streams/heads.ts";
@@ -119,10 +128,11 @@ export async function createGateway(deps: {
   const authenticator = createAuthenticator({ store, tokens, operatorToken, now });
   const admin = config.operator === null ? null : openAdmin(config.operator.databaseUrl);
   const pages = createPages(deriveKey(config.secret, "cursors"));
-  const sealerFor = (purpose: string) => {
-    const previous = config.previousSecret === null ? [] : [deriveKey(config.previousSecret, purpose)];
-    return createSealer([deriveKey(config.secret, purpose), ...previous]);
-  };
+  const keysFor = (purpose: string): [Buffer, ...Buffer[]] => [
+    deriveKey(config.secret, purpose),
+    ...(config.previousSecret === null ? [] : [deriveKey(config.previousSecret, purpose)]),
+  ];
+  const sealerFor = (purpose: string) => createSealer(keysFor(purpose));
   const { serving } = config;
   const allowedHosts = Object.keys(config.egressAllow);
   const handlers: Handlers = {
@@ -151,6 +161,7 @@ export async function createGateway(deps: {
     }),
     ...threadRoutes({ store, pages }),
     ...modelRoutes({ models: store.models, serving, sealer: sealerFor(ENDPOINT_KEYS), allowedHosts, now }),
+    ...secretRoutes({ secrets: store.secrets, pages, sealer: createEnvelopeSealer(keysFor(SECRETS)) }),
     ...quotaRoutes({ store, pages, simulated: serving.simulated, now }),
     ...operatorRoutes(admin),
     ...webhookRoutes({ webhooks: store.webhooks, pages, sealer: sealerFor(WEBHOOK_SECRETS), allowedHosts }),

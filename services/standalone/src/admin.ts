@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { type Plan, QUOTA_SUBJECTS, QUOTA_UNITS, type QuotaSubject, type QuotaUnit } from "@maru/contract";
-import { dayEnd, spanSeconds } from "@maru/domain";
+import { aboutSecret, dayEnd, type EnvelopeSealer, spanSeconds } from "@maru/domain";
 import { type Admin, AdminError, type NewPlanFields } from "@maru/store/admin";
 
 export const ADMIN_USAGE = `npm run admin -- <command>
@@ -13,17 +13,22 @@ grant <workspace> <limit> <amount> --key <key> [--note …]
 plan make <id> --limit <unit=amount[/per][@subject]>… [--through-day 28] [--zone Asia/Seoul] [--note …]
 plans <workspace>                               which plans it was, is and will be on
 actions                                         what operators did, newest first
+rewrap-secrets                                  after MARU_SECRET changed: secrets then no longer need MARU_SECRET_PREVIOUS
 
 A limit is as tokens=1000000, requests=60/1m, cost_micros=5000000/1d@api_key, concurrent_runs=20, run_tokens=100000.
 Days are YYYY-MM-DD, whole, in the zone: “through” a day means to its end. Instants are RFC 3339, as 2026-02-01T00:00:00Z.
-DATABASE_URL says where; without it the running local Maru is meant.
+DATABASE_URL says where; without it the running local Maru is meant, and its secret where MARU_SECRET is not set.
 `;
 
 /**
- * One operator's command; answers what to print.
+ * One operator's command; answers what to print. `sealer` has the installation's keys, the one now and the one before.
  * @throws AdminError in words for a person
  */
-export async function runAdmin(args: readonly string[], admin: Admin): Promise<string> {
+export async function runAdmin(
+  args: readonly string[],
+  admin: Admin,
+  sealer: EnvelopeSealer | null = null,
+): Promise<string> {
   const { values, positionals } = parse(args);
   const { note = "", zone = "Asia/Seoul" } = values;
   const [command, ...rest] = positionals;
@@ -91,6 +96,19 @@ export async function runAdmin(args: readonly string[], admin: Admin): Promise<s
       note,
     });
     return `${granted ? "Granted" : "Granted before"}: the window's limit is ${limit} ${unit}.`;
+  }
+  if (command === "rewrap-secrets" && rest.length === 0) {
+    if (sealer === null) throw new AdminError("Set MARU_SECRET, and MARU_SECRET_PREVIOUS to the one before it.");
+    const { rewrapped, unopened } = await admin.rewrapSecrets(
+      sealer.keyId,
+      ({ workspaceId, agent, name, version, wrappedKey }) =>
+        sealer.rewrap(wrappedKey, aboutSecret(workspaceId, agent, name, version)),
+    );
+    const done = `${rewrapped} secrets are wrapped anew by key ${sealer.keyId}.`;
+    if (unopened === 0) return done;
+    throw new AdminError(
+      `${done} ${unopened} do not open with MARU_SECRET or MARU_SECRET_PREVIOUS: they must be set anew, or rewrapped with the secret they were set under.`,
+    );
   }
   throw new AdminError(ADMIN_USAGE);
 }

@@ -38,6 +38,7 @@ export async function firstAccount(url: string, dataDir: string, state: LocalSta
         "usage:read",
         "keys:manage",
         "webhooks:manage",
+        "secrets:manage",
       ],
     },
   });

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { createSealer, deriveKey, ENDPOINT_KEYS, WEBHOOK_SECRETS } from "@maru/domain";
+import { createEnvelopeSealer, createSealer, deriveKey, ENDPOINT_KEYS, SECRETS, WEBHOOK_SECRETS } from "@maru/domain";
 import type { EnginePorts } from "@maru/engine";
 import { createLiveBus, createRedisSlots, createWakeUps, type LiveBus, receiveWakeUps } from "@maru/queue";
 import { type NextRun, openStore } from "@maru/store";
@@ -17,6 +17,7 @@ import type { WorkerConfig } from "./config.ts";
 import { createHold } from "./hold.ts";
 import { createLive } from "./live.ts";
 import { createModels } from "./models.ts";
+import { createSecretReader } from "./secrets.ts";
 import { createWebhookSender } from "./webhooks.ts";
 
 export { WORKER_DEFAULTS, type WorkerConfig, workerConfig } from "./config.ts";
@@ -39,9 +40,11 @@ const after = (ms: number, callback: () => void): (() => void) => {
   return () => clearTimeout(timer);
 };
 
-/** What workspaces gave is sealed by the gateway under the same purpose. */
-const sealerFor = (purpose: string, { secret, previousSecret }: WorkerConfig) =>
-  createSealer([deriveKey(secret, purpose), ...(previousSecret === null ? [] : [deriveKey(previousSecret, purpose)])]);
+/** Keys of what workspaces gave, which the gateway sealed under the same purpose. */
+const keysFor = (purpose: string, { secret, previousSecret }: WorkerConfig): [Buffer, ...Buffer[]] => [
+  deriveKey(secret, purpose),
+  ...(previousSecret === null ? [] : [deriveKey(previousSecret, purpose)]),
+];
 
 /** Runs whose payload is removed at a time: a statement of some milliseconds. */
 const EXPIRE_BATCH = 100;
@@ -75,11 +78,16 @@ export async function createWorker(deps: {
     hosts: config.hosts,
     store: store.models,
     slots: redisSlots ?? store.upstream,
-    sealer: sealerFor(ENDPOINT_KEYS, config),
+    sealer: createSealer(keysFor(ENDPOINT_KEYS, config)),
     fetch: egressFetch(egress),
     logger,
     metrics,
     now,
+  });
+  const secrets = createSecretReader({
+    secrets: store.secrets,
+    sealer: createEnvelopeSealer(keysFor(SECRETS, config)),
+    logger,
   });
   /** A run that was behind another in its thread; unsent, the sweeper finds it. */
   const wake = (workspaceId: string, { runId, epoch }: NextRun) =>
@@ -90,6 +98,7 @@ export async function createWorker(deps: {
       prepare: (specs) => prepareTools(specs, { egress, sandbox }),
       checker: createArgumentCheck,
       parseArguments,
+      secrets: secrets.read,
     },
     journal: {
       async write(claim, entry) {
@@ -115,7 +124,7 @@ export async function createWorker(deps: {
   });
   const webhooks = createWebhookSender({
     outbox: store.webhookOutbox,
-    sealer: sealerFor(WEBHOOK_SECRETS, config),
+    sealer: createSealer(keysFor(WEBHOOK_SECRETS, config)),
     egress,
     limits: config.webhooks,
     sweepMs: config.sweepMs,
@@ -216,6 +225,7 @@ export async function createWorker(deps: {
       await receiver?.close();
       await wakeUps.close();
       models.close();
+      await secrets.close();
       await redisSlots?.close();
       if (deps.bus === undefined) await bus.close();
       await egress.close();

@@ -16,6 +16,7 @@ import {
 } from "@maru/contract";
 import { closest } from "fastest-levenshtein";
 import type { Place } from "./parse.ts";
+import { misplacedSecrets } from "./secret-places.ts";
 import { byteSize, durationMs } from "./units.ts";
 import { schemaErrors } from "./validate.ts";
 
@@ -44,7 +45,7 @@ export function normaliseManifest(
   const wrong = schemaErrors(value);
   if (wrong.length > 0) throw refusal(wrong, deps);
   const manifest = value as AgentManifest;
-  const errors: ProblemDetail[] = [];
+  const errors: ProblemDetail[] = misplacedSecrets(manifest);
   const report = (pointer: string, code: ProblemCode, detail: string, suggestion?: string) =>
     errors.push({ pointer, code, detail, ...(suggestion === undefined ? {} : { suggestion }) });
 

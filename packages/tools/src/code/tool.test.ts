@@ -34,6 +34,7 @@ const context = (over: { signal?: AbortSignal; maxOutputBytes?: number } = {}) =
   epoch: 1,
   now: new Date(0),
   maxOutputBytes: 65_536,
+  secrets: async () => new Map<string, string>(),
   ...over,
 });
 const prepare = (spec: CodeToolSpec | FunctionToolSpec) => {

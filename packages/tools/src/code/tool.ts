@@ -6,7 +6,7 @@ import {
   type ProblemDetail,
   type ToolSpec,
 } from "@maru/contract";
-import { cutToBytes, failed, type PreparedTool, type ToolCallContext, type ToolResult } from "../kind.ts";
+import { failed, type PreparedTool, type ToolCallContext, type ToolResult } from "../kind.ts";
 import { createArgumentCheck } from "../schema/check.ts";
 import { SandboxLost } from "./process.ts";
 import type { CodeFailure, CodeJob, CodeOutcome } from "./protocol.ts";
@@ -44,7 +44,7 @@ export function prepareCodeTool(spec: CodeToolSpec, sandbox: Sandbox | undefined
     effect: "safe",
     checkArguments: createArgumentCheck(PARAMETERS),
     call: async ({ code, input = null }, context) =>
-      answer(await outcomeOf(sandbox, spec, { kind: "body", source: String(code), input }, context), context, shown),
+      answer(await outcomeOf(sandbox, spec, { kind: "body", source: String(code), input }, context), shown),
   };
 }
 
@@ -57,7 +57,6 @@ export function prepareFunctionTool(spec: FunctionToolSpec, sandbox: Sandbox | u
     call: async (args, context) =>
       answer(
         await outcomeOf(sandbox, spec, { kind: "module", source: spec.source, input: args }, context),
-        context,
         ({ output }) => output ?? "null",
       ),
   };
@@ -78,20 +77,12 @@ async function outcomeOf(
   }
 }
 
-function answer(
-  outcome: CodeOutcome | "lost",
-  { maxOutputBytes }: ToolCallContext,
-  show: (outcome: CodeOutcome & { ok: true }) => string,
-): ToolResult {
+function answer(outcome: CodeOutcome | "lost", show: (outcome: CodeOutcome & { ok: true }) => string): ToolResult {
   if (outcome === "lost")
     return failed("code_error", "The process that ran the code was lost. Nothing is wrong with the call.");
-  if (outcome.ok) {
-    const { text, truncated } = cutToBytes(show(outcome), maxOutputBytes);
-    return { output: text, isError: false, code: null, truncated };
-  }
+  if (outcome.ok) return { output: show(outcome), isError: false, code: null, truncated: false };
   const printed = outcome.console === "" ? "" : `\nPrinted before:\n${outcome.console}`;
-  const { text, truncated } = cutToBytes(`${saying(outcome)}${printed}`, maxOutputBytes);
-  return { output: text, isError: true, code: outcome.code, truncated };
+  return failed(outcome.code, `${saying(outcome)}${printed}`);
 }
 
 function shown({ output, console }: CodeOutcome & { ok: true }): string {

@@ -1,8 +1,9 @@
 import { type HttpToolSpec, LIMITS, type ProblemCode, type ProblemDetail } from "@maru/contract";
 import { urlRefusal } from "../egress/verdict.ts";
+import { mentionsSecret, secretsOf } from "../secrets/reference.ts";
 import { CONTROL_CHARACTERS } from "./index.ts";
-import { parseTemplate, placesOf } from "./template.ts";
-import { parseUrlTemplate } from "./url.ts";
+import { parseTemplate, placesOf, type Template } from "./template.ts";
+import { parseUrlTemplate, type UrlTemplate } from "./url.ts";
 
 /** Headers that are Maru's or the connection's own. */
 const OWN_HEADERS = new Set([
@@ -25,17 +26,37 @@ const OWN_HEADERS = new Set([
 
 const escapePointer = (name: string): string => name.replaceAll("~", "~0").replaceAll("/", "~1");
 
+const templatesOf = ({ segments, query }: UrlTemplate): Template => [
+  ...segments.flat(),
+  ...query.flatMap(({ value }) => value),
+];
+
+/** A URL without the values of its query. */
+function outsideQueryValues(url: string): string {
+  const at = url.indexOf("?");
+  return at < 0 ? url : `${url.slice(0, at)}${url.slice(at).replace(/=[^&]*/g, "=")}`;
+}
+
 /** What is wrong with an HTTP tool beyond its shape. */
-export function checkHttpTool(spec: HttpToolSpec, pointer: string, allowedHosts: readonly string[]): ProblemDetail[] {
+export function checkHttpTool(
+  spec: HttpToolSpec,
+  pointer: string,
+  allowedHosts: readonly string[],
+  hasSecret: (name: string) => boolean,
+): ProblemDetail[] {
   const errors: ProblemDetail[] = [];
   const report = (place: string, code: ProblemCode, detail: string) =>
     errors.push({ pointer: `${pointer}${place}`, code, detail });
   const known = new Set(Object.keys((spec.parameters.properties as object | undefined) ?? {}));
-  const places = (place: string, read: () => readonly string[]) => {
+  const places = (place: string, read: () => Template) => {
     try {
-      for (const name of read()) {
+      const template = read();
+      for (const name of placesOf(template)) {
         if (!known.has(name))
           report(place, "template_error", `{${name}} has no parameter of that name in parameters.properties.`);
+      }
+      for (const name of secretsOf(template)) {
+        if (!hasSecret(name)) report(place, "secret_not_found", `This agent has no secret named ${name}.`);
       }
     } catch (error) {
       report(place, "template_error", `The template ${error instanceof Error ? error.message : "is not valid"}.`);
@@ -44,20 +65,22 @@ export function checkHttpTool(spec: HttpToolSpec, pointer: string, allowedHosts:
 
   const { request, effect } = spec;
   const refusal = urlRefusal(request.url.replace(/\{[^}]*\}/g, "x"), allowedHosts);
-  if (refusal !== null) report("/request/url", "url_not_allowed", `The URL ${refusal}.`);
-  else places("/request/url", () => parseUrlTemplate(request.url).places);
+  if (mentionsSecret(outsideQueryValues(request.url)))
+    report("/request/url", "secret_not_allowed_here", "Of a URL only the query's values may have a secret.");
+  else if (refusal !== null) report("/request/url", "url_not_allowed", `The URL ${refusal}.`);
+  else places("/request/url", () => templatesOf(parseUrlTemplate(request.url)));
   for (const [key, value] of Object.entries(request.query))
-    places(`/request/query/${escapePointer(key)}`, () => placesOf(parseTemplate(value)));
+    places(`/request/query/${escapePointer(key)}`, () => parseTemplate(value));
   for (const [name, value] of Object.entries(request.headers)) {
     const place = `/request/headers/${escapePointer(name)}`;
     if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/.test(name))
       report(place, "header_not_allowed", "This is not the name of a header.");
     else if (OWN_HEADERS.has(name.toLowerCase())) report(place, "header_not_allowed", "Maru sets this header itself.");
     else if (CONTROL_CHARACTERS.test(value)) report(place, "header_not_allowed", "A header's value must be one line.");
-    else places(place, () => placesOf(parseTemplate(value)));
+    else places(place, () => parseTemplate(value));
   }
   const body = (value: unknown, place: string): void => {
-    if (typeof value === "string") places(place, () => placesOf(parseTemplate(value)));
+    if (typeof value === "string") places(place, () => parseTemplate(value));
     else if (typeof value === "object" && value !== null)
       for (const [key, item] of Object.entries(value)) body(item, `${place}/${escapePointer(key)}`);
   };

@@ -50,6 +50,7 @@ const context = (over: Partial<ToolCallContext> = {}): ToolCallContext => ({
   epoch: 3,
   now: new Date(0),
   maxOutputBytes: 65_536,
+  secrets: async () => new Map(),
   ...over,
 });
 
@@ -76,6 +77,55 @@ async function sent(request: Partial<HttpToolSpec["request"]>, args: Record<stri
   expect(seen).toHaveLength(1);
   return seen[0] as Seen;
 }
+
+describe("secrets of a request", () => {
+  const secrets: ToolCallContext["secrets"] = async () =>
+    new Map([
+      ["KEY", "a/b&c=d 비밀"],
+      ["LINES", "-----BEGIN\n-----END"],
+    ]);
+  const call = (request: Partial<HttpToolSpec["request"]>, args: Record<string, unknown> = {}) =>
+    tool(request).call(args, context({ secrets }));
+
+  test("are filled in as they are in headers and body, and encoded in the query", async () => {
+    await call(
+      {
+        method: "POST",
+        url: "https://api.example.com/{a}?k=${secrets.KEY}",
+        query: { q: "x ${secrets.KEY}" },
+        headers: { "X-Key": "Bearer ${secrets.KEY}", "X-Literal": "$${secrets.KEY}" },
+        body: { only: "${secrets.KEY}", both: "{a}: ${secrets.LINES}" },
+      },
+      { a: "1" },
+    );
+    const [{ url, headers, body }] = seen as [Seen];
+    const encoded = encodeURIComponent("a/b&c=d 비밀");
+    expect(url).toBe(`/1?k=${encoded}&q=x%20${encoded}`);
+    expect(Buffer.from(String(headers["x-key"]), "latin1").toString("utf8")).toBe("Bearer a/b&c=d 비밀");
+    expect(headers["x-literal"]).toBe("${secrets.KEY}");
+    expect(JSON.parse(body)).toEqual({ only: "a/b&c=d 비밀", both: "1: -----BEGIN\n-----END" });
+  });
+
+  test("are not read from what the model writes", async () => {
+    await call({ headers: { "X-A": "{a}" }, query: { q: "{a}" } }, { a: "${secrets.KEY}" });
+    expect([seen[0]?.headers["x-a"], seen[0]?.url]).toEqual(["${secrets.KEY}", "/?q=%24%7Bsecrets.KEY%7D"]);
+  });
+
+  test("that are not one line do not go into a header, and nothing is sent", async () => {
+    const result = await call({ headers: { "X-A": "${secrets.LINES}" } });
+    expect(result).toMatchObject({
+      code: "tool_failed",
+      output: "The secret LINES goes into a header and is not one line.",
+    });
+    expect(seen).toEqual([]);
+  });
+
+  test("do not follow a redirect to another place", async () => {
+    answer = (response) => response.writeHead(302, { location: "https://closed.example.com/" }).end();
+    expect(await call({ headers: { "X-A": "${secrets.KEY}" } })).toMatchObject({ code: "tool_http_error" });
+    expect(seen).toHaveLength(1);
+  });
+});
 
 describe("a request from its template", () => {
   test.each<[string, Partial<HttpToolSpec["request"]>, Record<string, unknown>, string]>([
@@ -345,16 +395,6 @@ describe("a reply as the model reads it", () => {
     };
     expect(await tool({}).call({}, context())).toMatchObject({ isError: true, code: "tool_response_too_large" });
     await gone;
-  });
-
-  test("long output is cut between characters, with a note", async () => {
-    expect(await reply(200, text, "서울부산", { maxOutputBytes: 7 })).toEqual({
-      output: "서울\n[cut: 6 more bytes]",
-      isError: false,
-      code: null,
-      truncated: true,
-    });
-    expect(await reply(200, text, "서울", { maxOutputBytes: 6 })).toMatchObject({ output: "서울", truncated: false });
   });
 
   test("a HEAD request has no content", async () => {

@@ -2,8 +2,9 @@ import type { HttpToolSpec } from "@maru/contract";
 import { type Egress, EgressBlocked } from "../egress/index.ts";
 import { failed, type PreparedTool, type ToolCallContext, type ToolResult } from "../kind.ts";
 import { createArgumentCheck } from "../schema/check.ts";
+import { needSecrets, SecretUnavailable, secretNamesIn, secretsOf } from "../secrets/reference.ts";
 import { readResponse } from "./response.ts";
-import { argumentOf, fillTemplate, parseTemplate, placesOf } from "./template.ts";
+import { argumentOf, fillTemplate, parseTemplate, placesOf, type SecretValues } from "./template.ts";
 import { fillUrl, parseQueryEntry, parseUrlTemplate } from "./url.ts";
 
 const BODY_METHODS: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
@@ -23,6 +24,7 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedToo
     ...headers.flatMap(({ value }) => placesOf(value)),
     ...bodyPlaces(request.body),
   ]);
+  const secretNames = secretNamesIn(request);
   const hasBody = BODY_METHODS.has(request.method) || (request.method === "DELETE" && request.body !== null);
 
   const send = async (
@@ -32,9 +34,10 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedToo
   ): Promise<ToolResult> => {
     // Arguments no template mentions still have to go somewhere: into the body, or where there is none into the query.
     const rest = Object.keys(args).filter((name) => !used.has(name));
+    const secrets = await needSecrets(secretNames, context.secrets);
     let target: string;
     try {
-      target = fillUrl(url, query, args, BODY_METHODS.has(request.method) ? [] : rest);
+      target = fillUrl(url, query, args, secrets, BODY_METHODS.has(request.method) ? [] : rest);
     } catch (error) {
       return failed("tool_arguments_invalid", error instanceof Error ? error.message : String(error));
     }
@@ -46,8 +49,11 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedToo
       "idempotency-key": context.idempotencyKey,
     };
     for (const { name, value } of headers) {
-      const text = fillTemplate(value, args, (item) => item);
+      const text = fillTemplate(value, args, secrets, (item) => item);
       if (text === null) continue;
+      const broken = secretsOf(value).filter((secret) => CONTROL_CHARACTERS.test(secrets.get(secret) as string));
+      if (broken.length > 0)
+        return failed("tool_failed", `The secret ${broken.join(", ")} goes into a header and is not one line.`);
       if (CONTROL_CHARACTERS.test(text))
         return failed(
           "tool_arguments_invalid",
@@ -58,11 +64,11 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedToo
     const content =
       request.body === null
         ? Object.fromEntries(rest.map((name) => [name, argumentOf(args, name)]))
-        : fillBody(request.body, args);
+        : fillBody(request.body, args, secrets);
     const body = hasBody && content !== undefined ? JSON.stringify(content) : null;
     if (body !== null) sent["content-type"] ??= "application/json";
     const response = await egress.request({ method: request.method, url: target, headers: sent, body, signal });
-    return readResponse(response, context.maxOutputBytes);
+    return readResponse(response);
   };
 
   return {
@@ -76,6 +82,7 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedToo
         return await send(args, context, AbortSignal.any([context.signal, late.signal]));
       } catch (error) {
         if (context.signal.aborted) throw context.signal.reason;
+        if (error instanceof SecretUnavailable) throw error;
         if (late.signal.aborted)
           return { ...failed("tool_timeout", `No complete answer in ${spec.timeoutMs} ms.`), uncertain: true };
         if (isBlocked(error)) return failed("egress_blocked", "The destination is not allowed.");
@@ -109,17 +116,17 @@ const isBlocked = (error: unknown): boolean =>
  * A body template filled in: a string that is just `{name}` becomes the argument itself, whatever its type. Undefined
  * where an argument is absent, which leaves a property out of its object, as it leaves an entry out of a query.
  */
-function fillBody(value: unknown, args: Readonly<Record<string, unknown>>): unknown {
+function fillBody(value: unknown, args: Readonly<Record<string, unknown>>, secrets: SecretValues): unknown {
   if (typeof value === "string") {
     const template = parseTemplate(value);
     const [only] = template;
-    if (template.length === 1 && typeof only === "object")
+    if (template.length === 1 && typeof only === "object" && "name" in only)
       return Object.hasOwn(args, only.name) ? args[only.name] : undefined;
-    return fillTemplate(template, args, (item) => item) ?? undefined;
+    return fillTemplate(template, args, secrets, (item) => item) ?? undefined;
   }
-  if (Array.isArray(value)) return value.map((item) => fillBody(item, args));
+  if (Array.isArray(value)) return value.map((item) => fillBody(item, args, secrets));
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fillBody(item, args)]));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fillBody(item, args, secrets)]));
 }
 
 /** Names of the places in a body template. @throws Error when a string in it is no template */

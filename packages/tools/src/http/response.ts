@@ -1,12 +1,12 @@
 import type { Dispatcher } from "undici";
-import { cutToBytes, failed, type ToolResult } from "../kind.ts";
+import { failed, type ToolResult } from "../kind.ts";
 
 const MAX_READ_BYTES = 8 * 1_048_576;
 const TEXTUAL =
   /^(?:text\/|application\/(?:[\w.+-]*\+)?(?:json|xml|yaml|javascript|x-www-form-urlencoded|problem\+json)\b)/i;
 
-/** Turns a reply into what the model reads. */
-export async function readResponse(response: Dispatcher.ResponseData, maxOutputBytes: number): Promise<ToolResult> {
+/** Turns a reply into what the model reads, whole: secrets must be out of it before it is cut. */
+export async function readResponse(response: Dispatcher.ResponseData): Promise<ToolResult> {
   const { statusCode, headers } = response;
   const refuse = (code: string, text: string): ToolResult => {
     response.body.destroy();
@@ -43,8 +43,7 @@ export async function readResponse(response: Dispatcher.ResponseData, maxOutputB
       `${head}The reply is ${type.split(";", 1)[0] || "of no type"}, ${size} bytes: not text.`,
     );
   const text = decode(bytes, /charset\s*=\s*"?([\w-]+)/i.exec(type)?.[1]).replaceAll("\0", "");
-  const cut = cutToBytes(`${head}${compact(text, type)}`, maxOutputBytes);
-  return { output: cut.text, isError, code, truncated: cut.truncated };
+  return { output: `${head}${compact(text, type)}`, isError, code, truncated: false };
 }
 
 /** In the charset the reply names; what is not valid in it becomes U+FFFD. */

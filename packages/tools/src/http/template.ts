@@ -1,13 +1,23 @@
-/** A text with `{name}` places; `{{` and `}}` stand for the braces themselves. */
-export type Template = readonly (string | { readonly name: string })[];
+import { type SecretReference, secretAt } from "../secrets/reference.ts";
+
+/** A text with `{name}` places and `${secrets.NAME}` references; `{{` and `}}` stand for the braces themselves. */
+export type Template = readonly (string | { readonly name: string } | SecretReference)[];
 
 /** Reads a template. @throws Error saying what is wrong, when a brace is not closed or a name is not one */
 export function parseTemplate(text: string): Template {
-  const parts: (string | { name: string })[] = [];
+  const parts: (string | { name: string } | SecretReference)[] = [];
   let literal = "";
   for (let index = 0; index < text.length; index++) {
     const char = text[index] as string;
-    if ((char === "{" || char === "}") && text[index + 1] === char) {
+    const reference = secretAt(text, index);
+    if (reference !== null) {
+      if (typeof reference.part === "string") literal += reference.part;
+      else {
+        parts.push(literal, reference.part);
+        literal = "";
+      }
+      index = reference.end - 1;
+    } else if ((char === "{" || char === "}") && text[index + 1] === char) {
       literal += char;
       index++;
     } else if (char === "{") {
@@ -28,21 +38,28 @@ export function parseTemplate(text: string): Template {
 
 /** Names of a template's places. */
 export const placesOf = (template: Template): string[] =>
-  template.flatMap((part) => (typeof part === "string" ? [] : [part.name]));
+  template.flatMap((part) => (typeof part === "object" && "name" in part ? [part.name] : []));
 
 /** The argument of a name; null when there is none. Only what the model wrote counts, never what objects inherit. */
 export const argumentOf = (args: Readonly<Record<string, unknown>>, name: string): unknown =>
   Object.hasOwn(args, name) ? (args[name] ?? null) : null;
 
-/** Fills a template; null when a place has no argument. `encode` makes a value safe for where it goes. */
+export type SecretValues = ReadonlyMap<string, string>;
+
+/**
+ * Fills a template; null when a place has no argument. `encode` makes a value safe for where it goes; `secrets` has a value
+ * for every reference.
+ */
 export function fillTemplate(
   template: Template,
   args: Readonly<Record<string, unknown>>,
+  secrets: SecretValues,
   encode: (value: string) => string,
 ): string | null {
   let text = "";
   for (const part of template) {
     if (typeof part === "string") text += part;
+    else if ("secret" in part) text += encode(secrets.get(part.secret) as string);
     else {
       const value = argumentOf(args, part.name);
       if (value === null) return null;

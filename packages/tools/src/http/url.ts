@@ -1,4 +1,12 @@
-import { argumentOf, asText, fillTemplate, parseTemplate, placesOf, type Template } from "./template.ts";
+import {
+  argumentOf,
+  asText,
+  fillTemplate,
+  parseTemplate,
+  placesOf,
+  type SecretValues,
+  type Template,
+} from "./template.ts";
 
 /** A URL template taken apart, so that an argument can only ever fill one component. */
 export interface UrlTemplate {
@@ -50,12 +58,13 @@ export function fillUrl(
   template: UrlTemplate,
   extra: UrlTemplate["query"],
   args: Readonly<Record<string, unknown>>,
+  secrets: SecretValues,
   rest: readonly string[],
 ): string {
   const path = template.segments.map((segment) => fillSegment(segment, args));
   const entries: string[] = [];
   for (const { key, value } of [...template.query, ...extra]) {
-    const filled = fillTemplate(value, args, encodeURIComponent);
+    const filled = fillTemplate(value, args, secrets, encodeURIComponent);
     if (filled !== null) entries.push(`${key}=${filled}`);
   }
   for (const name of rest) {
@@ -65,12 +74,14 @@ export function fillUrl(
   return `${template.origin}/${path.join("/")}${entries.length === 0 ? "" : `?${entries.join("&")}`}`;
 }
 
+/** A secret in a path is refused at deploy. */
+const NO_SECRETS: SecretValues = new Map();
 /** Segments that walk up the path for the URL parser, `%2e` spelt out or not. */
 const DOTS = /^(?:\.|%2e){0,2}$/i;
 
 function fillSegment(segment: Template, args: Readonly<Record<string, unknown>>): string {
   const names = placesOf(segment);
-  const filled = fillTemplate(segment, args, (value) => {
+  const filled = fillTemplate(segment, args, NO_SECRETS, (value) => {
     if (DOTS.test(value)) throw new Error(`${names.join(", ")} must not be empty, "." or "..".`);
     return encodeURIComponent(value);
   });

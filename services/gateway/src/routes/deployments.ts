@@ -24,6 +24,7 @@ import {
   type Sandbox,
   SandboxLost,
   schemaProblems,
+  secretNamesIn,
 } from "@maru/tools";
 import type { Handlers } from "../http/bind.ts";
 import type { Pages } from "../http/pages.ts";
@@ -80,6 +81,14 @@ export function deploymentRoutes({ store, pages, serving, allowedHosts, egress, 
     );
   };
 
+  /** Names of secrets a manifest may refer to; not looked up for one that refers to none. */
+  const secretsFor = async (workspaceId: string, manifest: unknown): Promise<ReadonlySet<string>> => {
+    const name = (manifest as { metadata?: { name?: unknown } } | null)?.metadata?.name;
+    return typeof name === "string" && secretNamesIn(manifest).length > 0
+      ? store.secrets.namesFor(workspaceId, name)
+      : new Set();
+  };
+
   return {
     deploy: async ({ caller, body, query, request }) => {
       const text = body as unknown as string;
@@ -91,6 +100,7 @@ export function deploymentRoutes({ store, pages, serving, allowedHosts, egress, 
         /json/i.test(request.headers["content-type"] ?? "") ? "json" : "yaml",
       );
       const shelf = await shelfOf(caller.workspaceId);
+      const secrets = await secretsFor(caller.workspaceId, value);
       const {
         spec,
         deployment: name,
@@ -101,7 +111,8 @@ export function deploymentRoutes({ store, pages, serving, allowedHosts, egress, 
         modelIds: shelf.models.map(({ model }) => model.id),
         checkSchema: schemaProblems,
         defaultModelId: DEFAULT_MODEL_ID,
-        checkTool: (tool, pointer) => checkToolSpec(tool, pointer, { allowedHosts }),
+        checkTool: (tool, pointer) =>
+          checkToolSpec(tool, pointer, { allowedHosts, hasSecret: (name) => secrets.has(name) }),
         locate,
       });
       await refuseBrokenSources(spec, locate);

@@ -1,0 +1,66 @@
+import { storableText } from "@maru/domain";
+import { cutToBytes, failed, type PreparedTool, type ToolResult } from "../kind.ts";
+import { createRedactor, type KnownSecret, type Redactor } from "./redact.ts";
+import { type SecretAccess, SecretUnavailable } from "./reference.ts";
+
+const NONE: ReadonlyMap<string, string> = new Map();
+/** Values of one secret that are kept in mind in a run: it may be changed while the run goes on. */
+const VALUES_KEPT = 8;
+
+/**
+ * Stands between a revision's tools and everything that reads what they return: the journal, events, logs, the model. All
+ * calls of a run share what it learned. `names` are the secrets the revision refers to, in whichever tool: a value is taken
+ * out of every tool's result, for a secret one tool sends may come back by another.
+ */
+export function createGuard(names: readonly string[]): (tool: PreparedTool) => PreparedTool {
+  const known = new Map<string, string[]>();
+  let redactor: Redactor | null = null;
+  const learn = (values: ReadonlyMap<string, string>): void => {
+    for (const [name, value] of values) {
+      const before = known.get(name) ?? [];
+      if (before.includes(value)) continue;
+      known.set(name, [value, ...before].slice(0, VALUES_KEPT));
+      redactor = null;
+    }
+  };
+  const current = (): Redactor => {
+    redactor ??= createRedactor(
+      [...known].flatMap(([name, values]) => values.map((value): KnownSecret => ({ name, value }))),
+    );
+    return redactor;
+  };
+  const cleaned = (result: ToolResult, maxBytes: number): ToolResult => {
+    const output = storableText(result.output);
+    const { text, truncated } =
+      known.size === 0 ? cutToBytes(output, maxBytes) : current().redactAndCut(output, maxBytes, result.truncated);
+    return { ...result, output: text, truncated: truncated || result.truncated };
+  };
+
+  return (tool) => ({
+    ...tool,
+    async call(args, context) {
+      const { maxOutputBytes: maxBytes } = context;
+      // Before the call, so that no result comes back to a redactor that does not know what to look for.
+      const values = names.length === 0 ? NONE : await context.secrets(names);
+      learn(values);
+      const secrets: SecretAccess = async (wanted) => new Map([...values].filter(([name]) => wanted.includes(name)));
+      try {
+        const maxOutputBytes = maxBytes + (known.size === 0 ? 0 : current().margin);
+        return cleaned(await tool.call(args, { ...context, secrets, maxOutputBytes }), maxBytes);
+      } catch (error) {
+        if (context.signal.aborted) throw context.signal.reason;
+        if (error instanceof SecretUnavailable) return cleaned(failed("secret_unavailable", error.message), maxBytes);
+        throw known.size === 0 ? error : redactedError(error, current());
+      }
+    },
+  });
+}
+
+/** An error that may be logged: neither its properties nor its cause come along, only words without secrets. */
+function redactedError(error: unknown, redactor: Redactor): Error {
+  const clean = new Error(redactor.redact(error instanceof Error ? error.message : String(error)));
+  if (error instanceof Error) {
+    clean.stack = redactor.redact(error.stack ?? "");
+  }
+  return clean;
+}
