@@ -42,22 +42,33 @@ ALTER TABLE quota_windows
   ADD COLUMN limit_name TEXT,
   ADD COLUMN subject TEXT NOT NULL DEFAULT 'workspace',
   ADD COLUMN subject_key TEXT NOT NULL DEFAULT '',
-  ADD COLUMN span_s INTEGER,
-  ADD COLUMN grace_s INTEGER NOT NULL DEFAULT 86400;
+  -- 0: it does not roll.
+  ADD COLUMN span_s INTEGER NOT NULL DEFAULT 0,
+  ADD COLUMN grace_s INTEGER NOT NULL DEFAULT 86400,
+  -- Its limit is no more: runs in flight settle in it, and it judges none.
+  ADD COLUMN retired BOOLEAN NOT NULL DEFAULT false;
 UPDATE quota_windows SET limit_name = unit;
 ALTER TABLE quota_windows ALTER COLUMN limit_name SET NOT NULL;
 DROP INDEX quota_windows_workspace_id_unit_starts_at_key;
-CREATE UNIQUE INDEX quota_windows_workspace_id_limit_name_subject_key_own_start_key ON quota_windows (workspace_id, limit_name, subject_key, own, starts_at);
+-- What a window counts is part of what it is: a limit that comes to count something else under its name begins anew.
+CREATE UNIQUE INDEX quota_windows_of_limit ON quota_windows (workspace_id, limit_name, subject_key, own, unit, span_s, subject, starts_at);
 
 ALTER TABLE quota_reservations ADD COLUMN admitted_at TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
   DROP CONSTRAINT quota_reservations_pkey, ADD CONSTRAINT quota_reservations_pkey PRIMARY KEY (workspace_id, run_id, window_id);
 -- Double entry: what an entry puts into `reserved` and `used` it takes from what is left of the limit.
 ALTER TABLE quota_entries
   ADD COLUMN left_delta BIGINT GENERATED ALWAYS AS (-(reserved_delta + used_delta)) STORED,
-  DROP CONSTRAINT quota_entries_pkey, ADD CONSTRAINT quota_entries_pkey PRIMARY KEY (workspace_id, run_id, window_id, step, kind),
+  ADD COLUMN id BIGSERIAL,
+  DROP CONSTRAINT quota_entries_pkey, ADD CONSTRAINT quota_entries_pkey PRIMARY KEY (workspace_id, id),
   DROP CONSTRAINT quota_entries_kind,
   -- age: it left a rolling span; expire: a reservation nobody held any more came back.
   ADD CONSTRAINT quota_entries_kind CHECK (kind IN ('reserve', 'settle', 'release', 'age', 'expire'));
+
+-- What is used is charged once a step, whoever repeats what. What is held is set, not added: between two steps it may change
+-- more than once.
+CREATE UNIQUE INDEX quota_entries_once ON quota_entries (workspace_id, run_id, window_id, step, kind) WHERE kind IN ('settle', 'age', 'expire');
+CREATE INDEX quota_entries_workspace_id_run_id_idx ON quota_entries (workspace_id, run_id);
+GRANT USAGE ON SEQUENCE quota_entries_id_seq TO maru_runtime;
 
 -- What is used in a rolling window, and since when: it ages out a span after the run was admitted.
 CREATE TABLE quota_spent (
@@ -89,8 +100,9 @@ CREATE TABLE operator_actions (
   CONSTRAINT operator_actions_pkey PRIMARY KEY (id)
 );
 
--- `parked`: its limits of pace are not reserved yet: the claim does that, not before `not_before`.
-ALTER TABLE runs ADD COLUMN parked BOOLEAN NOT NULL DEFAULT false, ADD COLUMN not_before TIMESTAMPTZ(3), ADD COLUMN token_cap BIGINT;
+-- `parked`: its limits of pace are not reserved yet: the claim does that, not before `not_before`. `parked_on`: the limit that had no
+-- room, and whose: only who waits for the same stands in its way.
+ALTER TABLE runs ADD COLUMN parked BOOLEAN NOT NULL DEFAULT false, ADD COLUMN not_before TIMESTAMPTZ(3), ADD COLUMN parked_on TEXT, ADD COLUMN token_cap BIGINT;
 ALTER TABLE runs ADD CONSTRAINT runs_parked CHECK (NOT parked OR status IN ('queued', 'waiting', 'cancelled', 'expired', 'failed'));
 CREATE INDEX runs_parked_in_deployment ON runs (workspace_id, deployment_id, id) WHERE parked AND status = 'queued';
 ALTER TABLE deployments ADD COLUMN concurrency INTEGER, ADD COLUMN on_limit TEXT NOT NULL DEFAULT 'reject';
@@ -114,7 +126,18 @@ CREATE FUNCTION subject_key(v runs, p_subject text) RETURNS text LANGUAGE sql IM
   SELECT CASE p_subject WHEN 'workspace' THEN '' WHEN 'api_key' THEN v.api_key_id::text WHEN 'deployment' THEN v.deployment_id::text ELSE v.end_user END
 $$;
 
--- Every limit a run is under, in the one order in which windows are locked everywhere: the workspace's before those of its parts.
+-- How a limit and whose it is are named where a run waits for it.
+CREATE FUNCTION pace_key(p_own boolean, p_name text, p_key text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE WHEN p_own THEN 'own ' ELSE 'plan ' END || p_name || ' ' || p_key
+$$;
+
+-- The order in which windows are locked everywhere: what a step settles before what only ends settle, and that before what frees a
+-- turn; so who settles a step and then ends a run asks in the order of who admits one.
+CREATE FUNCTION quota_rank(p_unit text) RETURNS int LANGUAGE sql IMMUTABLE AS $$
+  SELECT CASE p_unit WHEN 'runs' THEN 1 WHEN 'requests' THEN 2 WHEN 'concurrent_runs' THEN 2 ELSE 0 END
+$$;
+
+-- Every limit a run is under, in that order; among equals the workspace's before those of its parts.
 CREATE FUNCTION limits_on(v runs, p_now timestamptz)
 RETURNS TABLE (own boolean, name text, subject text, key text, unit text, span_s int, amount bigint) LANGUAGE sql STABLE AS $$
   SELECT l.own, l.name, l.subject, l.key, l.unit, l.span_s, l.amount FROM (
@@ -127,7 +150,7 @@ RETURNS TABLE (own boolean, name text, subject text, key text, unit text, span_s
     SELECT true, 'deploy.concurrency', 'deployment', v.deployment_id::text, 'concurrent_runs', NULL, d.concurrency
       FROM deployments d WHERE d.workspace_id = v.workspace_id AND d.id = v.deployment_id AND d.concurrency IS NOT NULL) l
    WHERE l.key IS NOT NULL
-   ORDER BY (l.subject = 'workspace') DESC, l.own, l.subject, l.name DESC
+   ORDER BY quota_rank(l.unit), (l.subject = 'workspace') DESC, l.own, l.subject, l.name DESC
 $$;
 
 -- Micro-dollars of so many tokens at the catalogue's price of an instant; 0 where no price is known, as for own endpoints.
@@ -173,7 +196,8 @@ DECLARE
 BEGIN
   FOR tries IN 1..3 LOOP
     SELECT * INTO w FROM quota_windows q
-     WHERE q.workspace_id = v.workspace_id AND q.limit_name = p_name AND q.own = p_own AND q.subject_key = p_key AND q.starts_at <= p_now AND p_now < q.ends_at
+     WHERE q.workspace_id = v.workspace_id AND q.limit_name = p_name AND q.own = p_own AND q.subject = p_subject AND q.subject_key = p_key AND q.unit = p_unit AND q.span_s = COALESCE(p_span_s, 0)
+       AND q.starts_at <= p_now AND p_now < q.ends_at
        FOR NO KEY UPDATE;
     EXIT WHEN FOUND;
     IF p_span_s IS NULL AND p_unit <> 'concurrent_runs' THEN
@@ -185,10 +209,12 @@ BEGIN
       END IF;
     END IF;
     INSERT INTO quota_windows (workspace_id, id, own, limit_name, subject, subject_key, unit, span_s, starts_at, ends_at, amount, base_amount, grace_s)
-    VALUES (v.workspace_id, gen_random_uuid(), p_own, p_name, p_subject, p_key, p_unit, p_span_s, v_starts, v_ends, p_amount, p_amount, v_grace)
-    ON CONFLICT (workspace_id, limit_name, subject_key, own, starts_at) DO NOTHING;
+    VALUES (v.workspace_id, gen_random_uuid(), p_own, p_name, p_subject, p_key, p_unit, COALESCE(p_span_s, 0), v_starts, v_ends, p_amount, p_amount, v_grace)
+    -- Opened before its campaign was extended, or by another caller just now.
+    ON CONFLICT (workspace_id, limit_name, subject_key, own, unit, span_s, subject, starts_at) DO UPDATE SET ends_at = GREATEST(quota_windows.ends_at, excluded.ends_at);
   END LOOP;
-  IF w.span_s IS NOT NULL THEN
+  IF w.id IS NULL THEN RAISE EXCEPTION 'no window of limit %', p_name; END IF;
+  IF w.span_s > 0 THEN
     WITH gone AS (DELETE FROM quota_spent s WHERE s.workspace_id = w.workspace_id AND s.window_id = w.id AND s.at <= p_now - w.span_s * interval '1 second' RETURNING s.amount)
     SELECT sum(g.amount) INTO v_aged FROM gone g;
     IF v_aged > 0 THEN
@@ -203,7 +229,7 @@ END $$;
 -- When a window will have room again, as far as it is known: a rolling one when enough has left its span, one over a period at its
 -- end. Null: when runs in flight end.
 CREATE FUNCTION quota_frees_at(w quota_windows, p_ask bigint) RETURNS timestamptz LANGUAGE sql STABLE AS $$
-  SELECT CASE WHEN w.span_s IS NOT NULL THEN (
+  SELECT CASE WHEN w.span_s > 0 THEN (
            SELECT min(s.at) + w.span_s * interval '1 second'
              FROM (SELECT at, sum(amount) OVER (ORDER BY at, run_id, step) AS freed FROM quota_spent WHERE workspace_id = w.workspace_id AND window_id = w.id) s
             WHERE s.freed >= w.used + w.reserved + p_ask - w.amount)
@@ -235,7 +261,8 @@ BEGIN
     END IF;
     -- Counted before the run waited, or held already.
     CONTINUE WHEN p_pace AND EXISTS (
-      SELECT 1 FROM quota_windows q WHERE q.workspace_id = v.workspace_id AND q.limit_name = l.name AND q.own = l.own AND q.subject_key = l.key
+      SELECT 1 FROM quota_windows q WHERE q.workspace_id = v.workspace_id AND q.limit_name = l.name AND q.own = l.own AND q.subject = l.subject AND q.subject_key = l.key
+         AND q.unit = l.unit AND q.span_s = COALESCE(l.span_s, 0)
          AND (EXISTS (SELECT 1 FROM quota_reservations r WHERE r.workspace_id = v.workspace_id AND r.run_id = v.id AND r.window_id = q.id)
               OR (l.unit = 'requests' AND EXISTS (SELECT 1 FROM quota_entries e WHERE e.workspace_id = v.workspace_id AND e.run_id = v.id AND e.window_id = q.id AND e.kind = 'settle'))));
     v_ask := CASE WHEN l.unit IN ('runs', 'requests', 'concurrent_runs') THEN 1 ELSE quota_ask(v, l.unit, p_tokens, p_now) END;
@@ -245,7 +272,8 @@ BEGIN
     IF l.span_s IS NULL THEN
       WITH taken AS (
         UPDATE quota_windows q SET reserved = q.reserved + v_ask, amount = COALESCE(v_current, q.amount), base_amount = COALESCE(v_current, q.base_amount)
-         WHERE q.workspace_id = v.workspace_id AND q.limit_name = l.name AND q.own = l.own AND q.subject_key = l.key AND q.starts_at <= p_now AND p_now < q.ends_at
+         WHERE q.workspace_id = v.workspace_id AND q.limit_name = l.name AND q.own = l.own AND q.subject = l.subject AND q.subject_key = l.key
+           AND q.unit = l.unit AND q.span_s = 0 AND q.starts_at <= p_now AND p_now < q.ends_at
            AND q.used + q.reserved + v_ask <= COALESCE(v_current, q.amount)
         RETURNING *
       ), held AS (
@@ -269,7 +297,7 @@ BEGIN
     IF w.used + w.reserved + v_ask > w.amount THEN
       RAISE EXCEPTION 'quota exhausted' USING ERRCODE = 'MQ002', DETAIL = jsonb_build_object(
         'name', l.name, 'subject', l.subject, 'unit', l.unit, 'span_s', l.span_s, 'limit', w.amount, 'used', w.used, 'reserved', w.reserved,
-        'asked', v_ask, 'now', p_now, 'frees_at', CASE WHEN v_ask <= GREATEST(w.amount, l.amount) THEN quota_frees_at(w, v_ask) END)::text;
+        'asked', v_ask, 'pace', pace_key(l.own, l.name, l.key), 'now', p_now, 'frees_at', CASE WHEN v_ask <= GREATEST(w.amount, l.amount) THEN quota_frees_at(w, v_ask) END)::text;
     END IF;
     UPDATE quota_windows q SET reserved = q.reserved + CASE WHEN l.unit = 'requests' THEN 0 ELSE v_ask END, used = q.used + CASE WHEN l.unit = 'requests' THEN 1 ELSE 0 END,
            amount = w.amount, base_amount = COALESCE(v_current, q.base_amount)
@@ -290,7 +318,7 @@ END $$;
 CREATE FUNCTION quota_lines(p_workspace uuid, p_run uuid) RETURNS SETOF quota_reservations LANGUAGE sql STABLE AS $$
   SELECT q.* FROM quota_reservations q JOIN quota_windows w ON w.workspace_id = q.workspace_id AND w.id = q.window_id
    WHERE q.workspace_id = p_workspace AND q.run_id = p_run
-   ORDER BY (w.subject = 'workspace') DESC, w.own, w.subject, w.limit_name DESC, w.starts_at
+   ORDER BY quota_rank(w.unit), (w.subject = 'workspace') DESC, w.own, w.subject, w.limit_name DESC, w.starts_at
 $$;
 
 -- Moves a run's line: so much used, so much held from now on. One entry, under the window's row lock.
@@ -307,7 +335,7 @@ BEGIN
   VALUES (q.workspace_id, q.run_id, q.unit, p_step, p_kind, q.window_id, p_hold - q.amount, p_used, p_now);
   UPDATE quota_reservations SET amount = p_hold WHERE workspace_id = q.workspace_id AND run_id = q.run_id AND window_id = q.window_id AND amount <> p_hold;
   IF p_used > 0 THEN
-    IF w.span_s IS NOT NULL THEN
+    IF w.span_s > 0 THEN
       INSERT INTO quota_spent (workspace_id, window_id, run_id, step, at, amount) VALUES (q.workspace_id, q.window_id, q.run_id, p_step, q.admitted_at, p_used);
     END IF;
     PERFORM quota_crossed(w, w.used - p_used, p_now);
@@ -337,9 +365,10 @@ BEGIN
     FOR q IN SELECT * FROM quota_lines(p_workspace, p_run) x WHERE x.unit NOT IN ('runs', 'concurrent_runs') LOOP
       v_spent := CASE q.unit WHEN 'tokens' THEN p_used WHEN 'input_tokens' THEN u.input_tokens WHEN 'cached_input_tokens' THEN u.cached_input_tokens
                              WHEN 'output_tokens' THEN u.output_tokens ELSE u.cost_micros END;
-      v_next := CASE WHEN v_room THEN quota_ask(v, q.unit, p_next, p_now) ELSE 0 END;
+      SELECT * INTO STRICT w FROM quota_windows x WHERE x.workspace_id = p_workspace AND x.id = q.window_id FOR NO KEY UPDATE;
+      v_next := CASE WHEN v_room AND NOT w.retired THEN quota_ask(v, q.unit, p_next, p_now) ELSE 0 END;
       IF pass = 1 THEN
-        SELECT * INTO STRICT w FROM quota_windows x WHERE x.workspace_id = p_workspace AND x.id = q.window_id FOR NO KEY UPDATE;
+        CONTINUE WHEN w.retired;
         v_room := v_room AND w.used + v_spent + w.reserved - q.amount + v_next <= w.amount AND p_now < w.ends_at + w.grace_s * interval '1 second';
       ELSE
         PERFORM quota_move(q, v_spent, v_next, p_step, 'settle', p_now);
@@ -369,10 +398,10 @@ BEGIN
         UPDATE runs SET parked = true WHERE workspace_id = p_workspace AND id = p_run;
         CONTINUE;
       END IF;
-      v_hold := quota_ask(v, q.unit, p_amount, p_now);
+      SELECT * INTO STRICT w FROM quota_windows x WHERE x.workspace_id = p_workspace AND x.id = q.window_id FOR NO KEY UPDATE;
+      v_hold := CASE WHEN w.retired THEN 0 ELSE quota_ask(v, q.unit, p_amount, p_now) END;
       CONTINUE WHEN v_hold = q.amount;
       IF pass = 1 THEN
-        SELECT * INTO STRICT w FROM quota_windows x WHERE x.workspace_id = p_workspace AND x.id = q.window_id FOR NO KEY UPDATE;
         IF v_hold > q.amount AND (w.used + w.reserved - q.amount + v_hold > w.amount OR p_now >= w.ends_at + w.grace_s * interval '1 second') THEN RETURN false; END IF;
       ELSE
         PERFORM quota_move(q, 0, v_hold, p_step, CASE WHEN v_hold > q.amount THEN 'reserve' ELSE 'release' END, p_now);
@@ -385,12 +414,15 @@ END $$;
 -- Gives a run's turn back, and lets the run that has waited longest for one ask again. A run somebody has locked is about to ask by
 -- itself.
 CREATE FUNCTION quota_give_pace(q quota_reservations, p_step int, p_now timestamptz) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  v_pace text;
 BEGIN
   PERFORM quota_move(q, 0, 0, p_step, 'release', p_now);
   DELETE FROM quota_reservations WHERE workspace_id = q.workspace_id AND run_id = q.run_id AND window_id = q.window_id;
+  SELECT pace_key(w.own, w.limit_name, w.subject_key) INTO v_pace FROM quota_windows w WHERE w.workspace_id = q.workspace_id AND w.id = q.window_id;
   UPDATE runs SET not_before = p_now, dispatched_at = NULL
    WHERE workspace_id = q.workspace_id AND id = (
-     SELECT id FROM runs WHERE workspace_id = q.workspace_id AND parked AND status = 'queued' AND NOT behind AND not_before > p_now
+     SELECT id FROM runs WHERE workspace_id = q.workspace_id AND parked AND status = 'queued' AND NOT behind AND parked_on = v_pace AND not_before > p_now
       ORDER BY id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED);
 END $$;
 
@@ -463,9 +495,9 @@ BEGIN
     FROM plan_limits l JOIN plans p ON p.id = l.plan_id
    WHERE l.plan_id = v.plan_id AND l.subject = 'workspace' AND l.span_s IS NULL AND l.unit NOT IN ('concurrent_runs', 'run_tokens')
    -- In the order of limits_on: a row that is there is locked.
-   ORDER BY l.name DESC
+   ORDER BY quota_rank(l.unit), l.name DESC
   -- Opened before its campaign was extended: it goes on to the new end, and nothing of it begins anew.
-  ON CONFLICT (workspace_id, limit_name, subject_key, own, starts_at) DO UPDATE SET ends_at = GREATEST(quota_windows.ends_at, excluded.ends_at);
+  ON CONFLICT (workspace_id, limit_name, subject_key, own, unit, span_s, subject, starts_at) DO UPDATE SET ends_at = GREATEST(quota_windows.ends_at, excluded.ends_at);
 END $$;
 
 -- The workspace's plan, its limits and their windows at this instant, in one round trip. What left a rolling span is taken off as the
@@ -496,7 +528,7 @@ BEGIN
                 UNION ALL SELECT true, x.name, x.subject, x.subject_id, x.unit, x.span_s, x.amount FROM workspace_limits x WHERE x.workspace_id = p_workspace
                 UNION ALL SELECT true, 'deploy.concurrency', 'deployment', d.id::text, 'concurrent_runs', NULL, d.concurrency FROM deployments d
                            WHERE d.workspace_id = p_workspace AND d.concurrency IS NOT NULL) l
-          LEFT JOIN quota_windows q ON q.workspace_id = p_workspace AND q.limit_name = l.name AND q.own = l.own AND q.subject = l.subject
+          LEFT JOIN quota_windows q ON q.workspace_id = p_workspace AND q.limit_name = l.name AND q.own = l.own AND q.subject = l.subject AND q.unit = l.unit AND q.span_s = COALESCE(l.span_s, 0)
                                    AND (l.subject_id IS NULL OR q.subject_key = l.subject_id) AND q.starts_at <= v_now AND v_now < q.ends_at
           LEFT JOIN LATERAL (
             SELECT COALESCE(sum(s.amount) FILTER (WHERE s.at <= v_now - l.span_s * interval '1 second'), 0) AS aged,
@@ -526,6 +558,7 @@ DECLARE
   v_held record;
   v_object jsonb;
   v_refused text;
+  v_pace text;
 BEGIN
   PERFORM enter_workspace(v_ws);
   IF v_key IS NOT NULL THEN
@@ -594,22 +627,29 @@ BEGIN
     UPDATE runs SET token_cap = v_held.cap WHERE workspace_id = v_ws AND id = v_run;
   END IF;
   IF NOT v_busy AND v_dep.on_limit = 'queue' THEN
-    BEGIN
-      IF EXISTS (SELECT 1 FROM runs WHERE workspace_id = v_ws AND deployment_id = v_dep.id AND parked AND status = 'queued' AND NOT behind) THEN
-        -- Others wait already: nobody overtakes them.
-        RAISE EXCEPTION 'others wait' USING ERRCODE = 'MQ002', DETAIL = '{}';
-      END IF;
-      PERFORM quota_reserve(v_run_row, 0, true, v_now);
-    EXCEPTION WHEN SQLSTATE 'MQ002' THEN
-      GET STACKED DIAGNOSTICS v_refused = PG_EXCEPTION_DETAIL;
-      IF (SELECT count(*) FROM runs WHERE workspace_id = v_ws AND deployment_id = v_dep.id AND parked AND status = 'queued' AND NOT behind) >= 1000 THEN
+    -- Nobody overtakes those who wait for the same.
+    SELECT r.parked_on INTO v_pace FROM runs r
+     WHERE r.workspace_id = v_ws AND r.deployment_id = v_dep.id AND r.parked AND r.status = 'queued' AND NOT r.behind
+       AND r.parked_on IN (SELECT pace_key(l.own, l.name, l.key) FROM limits_on(v_run_row, v_now) l WHERE l.unit IN ('requests', 'concurrent_runs'))
+     ORDER BY r.id LIMIT 1;
+    IF v_pace IS NULL THEN
+      BEGIN
+        PERFORM quota_reserve(v_run_row, 0, true, v_now);
+      EXCEPTION WHEN SQLSTATE 'MQ002' THEN
+        GET STACKED DIAGNOSTICS v_refused = PG_EXCEPTION_DETAIL;
+        v_pace := v_refused::jsonb->>'pace';
+      END;
+    END IF;
+    IF v_pace IS NOT NULL THEN
+      IF (SELECT count(*) FROM runs r WHERE r.workspace_id = v_ws AND r.deployment_id = v_dep.id AND r.parked AND r.status = 'queued' AND NOT r.behind AND r.parked_on = v_pace) >= 1000 THEN
         RAISE EXCEPTION 'too many wait' USING ERRCODE = 'MQ003';
       END IF;
-      UPDATE runs SET parked = true, not_before = LEAST((v_refused::jsonb->>'frees_at')::timestamptz, v_now + interval '30 seconds'), dispatched_at = v_now
+      UPDATE runs SET parked = true, parked_on = v_pace, dispatched_at = v_now,
+             not_before = LEAST((v_refused::jsonb->>'frees_at')::timestamptz, v_now + interval '30 seconds')
        WHERE workspace_id = v_ws AND id = v_run;
-    END;
+    END IF;
   END IF;
-  RETURN jsonb_build_object('replayed', false, 'behind', v_busy, 'parked', v_refused IS NOT NULL, 'interrupted', v_interrupted,
+  RETURN jsonb_build_object('replayed', false, 'behind', v_busy, 'parked', v_pace IS NOT NULL, 'interrupted', v_interrupted,
                             'notices', v_held.notices, 'run', v_object);
 END $$;
 
@@ -654,14 +694,15 @@ BEGIN
       PERFORM quota_reserve(v, 0, true, v_now);
     EXCEPTION WHEN SQLSTATE 'MQ002' THEN
       GET STACKED DIAGNOSTICS v_refused = PG_EXCEPTION_DETAIL;
-      UPDATE runs SET not_before = LEAST((v_refused::jsonb->>'frees_at')::timestamptz, v_now + interval '30 seconds'), dispatched_at = v_now
+      UPDATE runs SET not_before = LEAST((v_refused::jsonb->>'frees_at')::timestamptz, v_now + interval '30 seconds'), dispatched_at = v_now,
+             parked_on = v_refused::jsonb->>'pace'
        WHERE workspace_id = p_workspace AND id = p_run;
       RETURN jsonb_build_object('claimed', false);
     END;
   END IF;
   v_first := NOT EXISTS (SELECT 1 FROM run_steps WHERE workspace_id = p_workspace AND run_id = p_run);
   UPDATE runs
-     SET status = 'running', parked = false, not_before = NULL, epoch = epoch + 1, attempts = attempts + v_lost::int, started_at = COALESCE(started_at, v_now),
+     SET status = 'running', parked = false, not_before = NULL, parked_on = NULL, epoch = epoch + 1, attempts = attempts + v_lost::int, started_at = COALESCE(started_at, v_now),
          lease_until = v_now + p_lease_ms * interval '1 millisecond', next_event = next_event + 1 + v_first::int,
          -- Nothing is added to the thread before this run ends.
          history_thread = COALESCE(history_thread, v.thread_id),
@@ -869,7 +910,7 @@ BEGIN
     UNION ALL
     SELECT 'used is not what is within the span', w.label, COALESCE(s.spent, 0)::bigint, w.used
       FROM w LEFT JOIN LATERAL (SELECT sum(q.amount) AS spent FROM quota_spent q WHERE q.workspace_id = w.workspace_id AND q.window_id = w.id) s ON true
-     WHERE w.span_s IS NOT NULL AND w.used <> COALESCE(s.spent, 0)
+     WHERE w.span_s > 0 AND w.used <> COALESCE(s.spent, 0)
     UNION ALL
     SELECT 'a run that has ended holds ' || q.unit, 'run ' || q.run_id, 0::bigint, q.amount
       FROM quota_reservations q JOIN runs r ON r.workspace_id = q.workspace_id AND r.id = q.run_id
@@ -918,7 +959,7 @@ BEGIN
 END $$;
 -- Ends the windows of an own limit: runs in flight settle in them, no run is judged by them any more.
 CREATE FUNCTION end_limit_windows(p_workspace uuid, p_name text, p_now timestamptz) RETURNS void LANGUAGE sql AS $$
-  UPDATE quota_windows SET limit_name = p_name || ' until ' || to_char(p_now AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), ends_at = LEAST(ends_at, p_now + interval '1 millisecond')
+  UPDATE quota_windows SET retired = true, limit_name = p_name || ' until ' || to_char(p_now AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), ends_at = LEAST(ends_at, p_now + interval '1 millisecond')
    WHERE workspace_id = p_workspace AND own AND limit_name = p_name AND starts_at < p_now
 $$;
 CREATE FUNCTION drop_limit(p_workspace uuid, p_name text, p_generation int) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -1068,7 +1109,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 $$;
 
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION subject_key(runs, text), limits_on(runs, timestamptz), model_price(text, bigint, bigint, timestamptz), quota_ask(runs, text, bigint, timestamptz),
+GRANT EXECUTE ON FUNCTION subject_key(runs, text), quota_rank(text), pace_key(boolean, text, text), limits_on(runs, timestamptz), model_price(text, bigint, bigint, timestamptz), quota_ask(runs, text, bigint, timestamptz),
   quota_crossed(quota_windows, bigint, timestamptz), quota_window(runs, boolean, text, text, text, text, int, bigint, timestamptz), quota_frees_at(quota_windows, bigint),
   quota_reserve(runs, bigint, boolean, timestamptz), quota_lines(uuid, uuid), quota_move(quota_reservations, bigint, bigint, int, text, timestamptz),
   quota_give_pace(quota_reservations, int, timestamptz), leaked_reservations(int), quota_expire(uuid, uuid), notice_ending_windows(),
