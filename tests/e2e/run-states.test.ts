@@ -490,11 +490,14 @@ test("whatever callers, workers and the clock do, the run is in the state it sho
   let clock = Date.parse("2026-11-02T00:00:00Z");
   await fc.assert(
     fc.asyncProperty(fc.commands(commands, { maxCommands: 60, size: "max" }), async (history) => {
-      const { body } = await house.api("POST", "/v1/threads", { key: person.key, body: {} });
       // A quota window of the instant is opened by the first run; the month must not end under a history.
       clock += 1_000;
       if (clock > Date.parse("2026-11-10T00:00:00Z")) clock = Date.parse("2026-11-02T00:00:00Z");
       await house.database.query("UPDATE test_clock SET at = $1", [new Date(clock)]);
+      // The clock has gone back: calls that were counted ahead of it are forgotten.
+      await house.database.query("TRUNCATE rate_limits");
+      const { status, body } = await house.api("POST", "/v1/threads", { key: person.key, body: {} });
+      expect(status).toBe(201);
       const model: Model = { now: clock, runs: [] };
       try {
         await fc.asyncModelRun(
@@ -503,8 +506,7 @@ test("whatever callers, workers and the clock do, the run is in the state it sho
         );
       } finally {
         await house.database.query(
-          // The clock goes back with each history: calls that were counted ahead of it are forgotten too.
-          "TRUNCATE runs, run_steps, run_events, quota_entries, quota_reservations, usage_records, thread_messages, rate_limits CASCADE",
+          "TRUNCATE runs, run_steps, run_events, quota_entries, quota_reservations, usage_records, thread_messages CASCADE",
         );
         await house.database.query("UPDATE quota_windows SET used = 0, reserved = 0, overdraft = 0");
       }
