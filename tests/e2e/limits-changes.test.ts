@@ -207,6 +207,24 @@ describe("what is in flight", () => {
   });
 });
 
+test("a host's own limit ends a run under its own name, and with the instant the host named", async () => {
+  const house = await openHouse("postgres");
+  try {
+    const person = await house.register();
+    await house.deploy(person, manifest("agent"));
+    const before = Date.now();
+    const run = await house.run(person, "agent", "#sim error 429 retry-after=3600");
+    expect([run.status, run.error.code]).toEqual(["failed", "upstream_rate_limited"]);
+    const ahead = Date.parse(run.error.retry_at) - before;
+    expect(ahead).toBeGreaterThanOrEqual(3_600_000);
+    expect(ahead).toBeLessThan(3_660_000);
+    // It paid for nothing: the host had billed nothing.
+    expect(run.usage).toMatchObject({ total_tokens: 0, cost_micros: 0 });
+  } finally {
+    await house.close();
+  }
+});
+
 test("a fork with longer instructions waits for its caller as any run does", async () => {
   const house = await openHouse("postgres");
   try {

@@ -177,7 +177,19 @@ export const INCOMPLETE_REASONS = [
 export const IncompleteReason = Type.Enum([...INCOMPLETE_REASONS]);
 export type IncompleteReason = Static<typeof IncompleteReason>;
 
-export const RunError = Type.Object({ code: Type.String(), message: Type.String() }, closed);
+export const RunError = Type.Object(
+  {
+    code: Type.String(),
+    message: Type.String(),
+    retry_at: Type.Optional(
+      Type.String({
+        format: "date-time",
+        description: "When the model's host lets itself be asked again, where it said so",
+      }),
+    ),
+  },
+  closed,
+);
 export type RunError = Static<typeof RunError>;
 
 export const Usage = Type.Object(

@@ -8,7 +8,7 @@ import { requestDigest } from "./digest.ts";
 import type { End } from "./end.ts";
 import type { RunJournal, RunOutcome } from "./journal-run.ts";
 import { emptyOutput, storableAnswer, trailingFailures, usedTokens } from "./journal-state.ts";
-import type { EnginePorts, ModelRoute } from "./ports.ts";
+import type { EnginePorts, ModelFailure, ModelRoute } from "./ports.ts";
 import { isStrayText, repairsLeft, SUBMIT_TOOL, type Submission } from "./submit.ts";
 import { SUMMARY_FAILED, summaryDue, summaryRequest } from "./summary.ts";
 
@@ -187,7 +187,7 @@ export function createModelSteps(deps: ModelStepDeps) {
     written = "";
     if (shown && mayAskAgain(failure) && trailingFailures(steps).length === 0)
       return journal.next({ done, ...charge }, reserve());
-    const error = { code: failure.code, message: failure.message };
+    const error = { code: failure.code, message: failure.message, ...retryAt(failure, ports.clock.date()) };
     return journal.finish({ status: "failed", output: null, error }, { ...charge, done });
   };
 
@@ -277,6 +277,12 @@ const ONCE_MORE: Readonly<Record<string, string>> = {
   empty: "The model answered nothing; asked again.",
   protocol_error: "The model announced calls and made none; asked again.",
 };
+
+/** The instant a host named; one it can't have meant is left out. */
+const retryAt = ({ retryAfterMs }: ModelFailure, now: Date): { retry_at?: string } =>
+  retryAfterMs === undefined || retryAfterMs > 366 * 86_400_000
+    ? {}
+    : { retry_at: new Date(now.getTime() + retryAfterMs).toISOString() };
 
 const truncated = ({ text }: ModelOutput): End => ({
   status: "incomplete",

@@ -48,6 +48,8 @@ export interface ModelFailure {
   readonly code: string;
   readonly message: string;
   readonly usage?: TokenUsage;
+  /** How long the host asked to be left alone. */
+  readonly retryAfterMs?: number;
 }
 
 export interface ToolsPort {

@@ -77,9 +77,19 @@ function statusOf(error: unknown): number {
 }
 
 /** Code and message for the run's `error`: nothing of keys, hosts or stacks; and what the failed call used all the same. */
-export function describeModelError(error: unknown): { code: string; message: string; usage?: TokenUsage } {
+export function describeModelError(error: unknown): {
+  code: string;
+  message: string;
+  usage?: TokenUsage;
+  retryAfterMs?: number;
+} {
   if (error instanceof ModelError)
-    return { code: error.code, message: error.message, ...(error.usage === undefined ? {} : { usage: error.usage }) };
+    return {
+      code: error.code,
+      message: error.message,
+      ...(error.usage === undefined ? {} : { usage: error.usage }),
+      ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
+    };
   return { code: "model_failed", message: "The model call failed." };
 }
 
