@@ -90,9 +90,9 @@ describe("a limit", () => {
 
   test("of any unit is held by an estimate and settled by what the model reported", async () => {
     for (const unit of ["input_tokens", "cached_input_tokens", "output_tokens", "cost_micros", "runs"])
-      expect((await limit(unit, { unit, amount: 1_000_000 })).status).toBe(201);
+      expect((await limit(`my-${unit}`, { unit, amount: 1_000_000 })).status).toBe(201);
     const { body } = await run();
-    const [output] = await windowOf("output_tokens");
+    const [output] = await windowOf("my-output_tokens");
     expect([output.reserved, output.used, output.own, output.per, output.after]).toEqual([
       1_000,
       0,
@@ -100,8 +100,8 @@ describe("a limit", () => {
       "period",
       "renews",
     ]);
-    const [cost] = await windowOf("cost_micros");
-    const [input] = await windowOf("input_tokens");
+    const [cost] = await windowOf("my-cost_micros");
+    const [input] = await windowOf("my-input_tokens");
     // 0.2 and 0.8 dollars a million tokens, rounded up once.
     expect(cost.reserved).toBe(Math.ceil(input.reserved * 0.2 + 1_000 * 0.8));
     await step(body.id, { input: 70, cached: 20, output: 9, cost: 21 }, 0);
@@ -111,9 +111,9 @@ describe("a limit", () => {
       output_tokens: 9,
       cost_micros: 21,
     }))
-      expect(await windowOf(name)).toMatchObject([{ used, reserved: 0 }]);
+      expect(await windowOf(`my-${name}`)).toMatchObject([{ used, reserved: 0 }]);
     expect((await windowOf("tokens"))[0].used).toBe(79);
-    expect((await windowOf("runs")).map(({ used }: { used: number }) => used)).toEqual([1, 1]);
+    expect([...(await windowOf("runs")), ...(await windowOf("my-runs"))].map(({ used }) => used)).toEqual([1, 1]);
     await exact();
   });
 
@@ -221,7 +221,7 @@ describe("a limit", () => {
       key: person.key,
       body: { deployment: "agent", input: "hello" },
     });
-    expect(check.body.refusal).toMatchObject({ code: "quota_exhausted", limit: "none", frees_at: null });
+    expect(check.body.refusal).toMatchObject({ code: "run_too_large", status: 403, limit: "none", frees_at: null });
     await exact();
   });
 
@@ -270,9 +270,13 @@ describe("a limit", () => {
     expect((await house.api("DELETE", "/v1/quota/limits/mine", { key: stranger.key })).status).toBe(404);
   });
 
-  test("can't take the name of a deployment's own", async () => {
-    const refused = await limit("deploy.concurrency", { unit: "tokens", amount: 1 });
-    expect([refused.status, refused.body.code]).toEqual([400, "validation_failed"]);
+  test.each(["deploy.concurrency", "tokens"])("can't take the name %s, which another has", async (name) => {
+    const refused = await limit(name, { unit: "tokens", amount: 1 });
+    expect([refused.status, refused.body.code, refused.body.errors[0].pointer]).toEqual([
+      400,
+      "validation_failed",
+      "path:name",
+    ]);
   });
 
   test.each([
@@ -434,6 +438,9 @@ describe("a limit", () => {
       expect(await windowOf("runs")).toMatchObject([
         { reserved: 1, ends_at: "2027-02-01T00:00:00.000Z", after: "ends" },
       ]);
+      // An extension takes nothing back.
+      const shorter = await asOperator("POST", `/plans/${id}/extend`, { ends_at: "2027-01-20T00:00:00Z" });
+      expect([shorter.status, shorter.body.code]).toEqual([409, "plan_conflict"]);
       await clock("2027-02-01T00:00:00.000Z");
       expect((await run()).body.code).toBe("free_tier_ended");
       const late = await asOperator("POST", `/plans/${id}/extend`, { ends_at: "2027-03-01T00:00:00Z" });

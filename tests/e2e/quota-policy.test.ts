@@ -136,7 +136,7 @@ describe("a campaign of one's own", () => {
       await refusal("campaign", "make", "free", "--from", "2026-02-01", "--through", "2026-03-01", ...limits),
     ).toContain("already");
     expect(await refusal("campaign", "extend", "free", "--through", "2026-04-01")).toContain(
-      "no such plan or campaign",
+      "a plan by the calendar, not a campaign",
     );
     expect(await refusal("campaign", "extend", "k-exaone-launch", "--through", "2026-01-19")).toContain(
       "must lie ahead",
@@ -215,7 +215,7 @@ describe("a grant", () => {
     expect((await quota()).windows[0].limit).toBe(10_000_570);
     expect(await refusal("grant", person.workspaceId, "tokens", "71", "--key", "g2")).toContain("another grant");
     expect(await refusal("grant", person.workspaceId, "gold", "71", "--key", "g3")).toContain(
-      "No window of gold is open",
+      "has no limit gold over its period",
     );
     expect(await refusal("grant", person.workspaceId, "runs", "1")).toContain("--key");
     expect((await audit()).exact).toBe(true);

@@ -69,7 +69,7 @@ describe("admission", () => {
 
   test("a refused run leaves nothing behind", async () => {
     const person = await onPlan({ tokens: 100 });
-    expect((await ask(person)).body.code).toBe("quota_exhausted");
+    expect((await ask(person)).body.code).toBe("run_too_large");
     expect((await house.api("GET", "/v1/runs", { key: person.key })).body.data).toEqual([]);
     expect(
       (await windows(person)).map(({ used, reserved }: { used: number; reserved: number }) => [used, reserved]),

@@ -111,6 +111,8 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
   }
   if (command === "quota" && args[0] === "check" && args[1] !== undefined && args[2] !== undefined) {
     const check = await client.call("checkQuota", { body: { deployment: args[1], input: args.slice(2).join(" ") } });
+    if (check.admitted)
+      out(check.enqueued ? "It would be accepted, and wait its turn.\n" : "It would be accepted, and begin at once.\n");
     for (const { limit, amount, remaining } of check.holds)
       out(`${limit}: ${amount} would be held, ${remaining} would be left\n`);
     if (check.refusal !== null) {

@@ -71,6 +71,12 @@ export function createLimits(db: Database) {
   };
   const problems = {
     ML001: () => new Problem("too_many_limits", "Fifty are the most: remove one first."),
+    ML003: () => {
+      const detail = "the plan has a limit of that name: choose another";
+      return new Problem("validation_failed", `The name can't be used: ${detail}.`, {
+        errors: [{ pointer: "path:name", code: "validation_failed", detail }],
+      });
+    },
     ML002: () => new Problem("precondition_failed", "Read the limits again and repeat with the new ETag."),
   };
 

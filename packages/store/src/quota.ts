@@ -163,6 +163,13 @@ const FREES_SOON_MS = 1_000;
 function refusal({ name, subject, unit, span_s, limit, used, reserved, asked, now, frees_at }: Refusal): Problem {
   const whose = subject === "workspace" ? "" : ` for each ${subject.replace("_", " ")}`;
   const freesAt = frees_at === null || frees_at === undefined ? null : new Date(frees_at);
+  // It never has: no time to wait for could be named.
+  if (unit !== "run_tokens" && asked > limit && freesAt === null)
+    return new Problem(
+      "run_too_large",
+      `This run would hold ${asked} ${unit}, and the limit ${name}${whose} is ${limit}: it never has room. Raise the limit, or let runs hold less: a shorter input, a lower maxOutputTokens.`,
+      { limit: name },
+    );
   switch (unit) {
     case "run_tokens":
       return new Problem(
@@ -189,8 +196,6 @@ function refusal({ name, subject, unit, span_s, limit, used, reserved, asked, no
       );
     default: {
       const held = `This run would hold ${asked} ${unit}; of the ${limit} of limit ${name}${whose} ${used} are used and ${reserved} held by runs in flight.`;
-      if (asked > limit && freesAt === null)
-        return new Problem("quota_exhausted", `${held} It is more than the limit ever has room for.`, { limit: name });
       return new Problem("quota_exhausted", held, {
         limit: name,
         ...(freesAt === null ? { retryAfterMs: FREES_SOON_MS } : { resetsAt: freesAt }),

@@ -930,7 +930,7 @@ BEGIN
 END $$;
 
 -- A workspace's own limit, made or changed. What is open follows at once; used and held beyond a lower amount shows as overdraft.
--- SQLSTATE ML001: more limits than may be; ML002: the generation is another (If-Match).
+-- SQLSTATE ML001: more limits than may be; ML002: the generation is another (If-Match); ML003: the plan has a limit of that name.
 CREATE FUNCTION set_limit(p_workspace uuid, p_name text, p_subject text, p_subject_id text, p_unit text, p_span_s int, p_amount bigint, p_generation int) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   v_now timestamptz := maru_now();
@@ -940,6 +940,9 @@ BEGIN
   PERFORM enter_workspace(p_workspace);
   -- Changes of a workspace's limits take turns.
   PERFORM pg_advisory_xact_lock(hashtextextended('limits ' || p_workspace, 0));
+  IF EXISTS (SELECT 1 FROM plan_in_force(p_workspace, v_now) f JOIN plan_limits l ON l.plan_id = f.plan_id WHERE l.name = p_name) THEN
+    RAISE EXCEPTION 'of the plan' USING ERRCODE = 'ML003';
+  END IF;
   SELECT * INTO v_old FROM workspace_limits WHERE workspace_id = p_workspace AND name = p_name FOR UPDATE;
   IF p_generation IS NOT NULL AND v_old.generation IS DISTINCT FROM p_generation THEN RAISE EXCEPTION 'changed' USING ERRCODE = 'ML002'; END IF;
   IF v_old.name IS NULL AND (SELECT count(*) FROM workspace_limits WHERE workspace_id = p_workspace) >= 50 THEN RAISE EXCEPTION 'too many' USING ERRCODE = 'ML001'; END IF;
@@ -1029,10 +1032,16 @@ DECLARE
   v_moved int;
 BEGIN
   PERFORM 1 FROM plans WHERE id = p_id AND renew = 'campaign';
-  IF NOT FOUND THEN RAISE EXCEPTION 'no campaign' USING ERRCODE = 'MP001', DETAIL = p_id; END IF;
+  IF NOT FOUND AND EXISTS (SELECT 1 FROM plans WHERE id = p_id) THEN
+    RAISE EXCEPTION 'no campaign' USING ERRCODE = 'MP003', DETAIL = format('%s is a plan by the calendar, not a campaign: it has no end to move.', p_id);
+  END IF;
+  IF NOT EXISTS (SELECT 1 FROM plans WHERE id = p_id) THEN RAISE EXCEPTION 'no campaign' USING ERRCODE = 'MP001', DETAIL = p_id; END IF;
   SELECT * INTO v FROM plan_terms WHERE plan_id = p_id ORDER BY seq DESC LIMIT 1;
   IF v.ends_at <= v_now THEN
     RAISE EXCEPTION 'ended' USING ERRCODE = 'MP003', DETAIL = format('It ended at %s: begin another campaign instead.', v.ends_at);
+  END IF;
+  IF p_ends <= v.ends_at AND p_ends > v_now THEN
+    RAISE EXCEPTION 'earlier' USING ERRCODE = 'MP003', DETAIL = format('It ends at %s already: an extension moves the end ahead, it takes nothing back.', v.ends_at);
   END IF;
   IF p_ends <= v.starts_at OR p_ends <= v_now THEN
     RAISE EXCEPTION 'span' USING ERRCODE = 'MP003', DETAIL = 'The new end must lie ahead, and behind its start.';
@@ -1073,6 +1082,9 @@ DECLARE
   v_now timestamptz := maru_now();
   v quota_windows;
   v_old quota_grants;
+  v_names text;
+  v_plan text;
+  v_known boolean;
 BEGIN
   IF NOT EXISTS (SELECT 1 FROM workspaces WHERE id = p_workspace) THEN RAISE EXCEPTION 'no workspace' USING ERRCODE = 'MP002'; END IF;
   IF p_amount IS NULL OR p_amount <= 0 THEN RAISE EXCEPTION 'amount' USING ERRCODE = 'MP003', DETAIL = 'The amount must be a whole number above zero.'; END IF;
@@ -1080,7 +1092,12 @@ BEGIN
   -- The row lock makes grants of one window take turns, so a repeated key finds what was done.
   SELECT * INTO v FROM quota_windows WHERE workspace_id = p_workspace AND limit_name = p_unit AND NOT own AND subject = 'workspace' AND starts_at <= v_now AND v_now < ends_at AND ends_at < 'infinity' FOR NO KEY UPDATE;
   IF NOT FOUND THEN
-    RAISE EXCEPTION 'no window' USING ERRCODE = 'MP003', DETAIL = format('No window of %s is open: it opens with the workspace''s first run or look at its quota.', p_unit);
+    SELECT string_agg(l.name, ', ' ORDER BY l.name DESC) FILTER (WHERE l.subject = 'workspace' AND l.span_s IS NULL AND l.unit NOT IN ('concurrent_runs', 'run_tokens')),
+           f.plan_id, bool_or(l.name = p_unit) INTO v_names, v_plan, v_known
+      FROM plan_in_force(p_workspace, v_now) f JOIN plan_limits l ON l.plan_id = f.plan_id GROUP BY f.plan_id;
+    RAISE EXCEPTION 'no window' USING ERRCODE = 'MP003', DETAIL = CASE WHEN v_known AND p_unit = ANY (string_to_array(v_names, ', '))
+      THEN format('No window of %s is open yet: it opens when the workspace looks at its quota or begins a run. Grant again then.', p_unit)
+      ELSE format('The plan %s has no limit %s over its period that can be granted to: it has %s.', v_plan, p_unit, v_names) END;
   END IF;
   SELECT * INTO v_old FROM quota_grants WHERE workspace_id = p_workspace AND key = p_key;
   IF FOUND THEN

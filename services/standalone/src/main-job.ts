@@ -36,6 +36,7 @@ export async function firstAccount(url: string, dataDir: string, state: LocalSta
         "runs:write",
         "runs:approve",
         "usage:read",
+        "quota:manage",
         "keys:manage",
         "webhooks:manage",
         "secrets:manage",

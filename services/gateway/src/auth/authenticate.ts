@@ -79,7 +79,11 @@ export function createAuthenticator(deps: {
       if (operatorToken === null)
         throw new Problem("not_found", "This installation has no operator API: set OPERATOR_TOKEN to have one.");
       const digest = (text: string) => createHash("sha256").update(text).digest();
-      if (!sameBytes(digest(bearer(request)), digest(operatorToken))) throw new Problem("invalid_credentials");
+      if (!sameBytes(digest(bearer(request)), digest(operatorToken)))
+        throw new Problem(
+          "invalid_credentials",
+          "This call needs the operator's token (OPERATOR_TOKEN of the gateway).",
+        );
     },
 
     /** Forgets what was learned of a session, so that its end is felt here at once. */
