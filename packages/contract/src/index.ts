@@ -9,4 +9,5 @@ export * from "./problem.ts";
 export * from "./route.ts";
 export * from "./routes.ts";
 export { Metadata } from "./schema.ts";
+export * from "./tools.ts";
 export * from "./webhooks.ts";

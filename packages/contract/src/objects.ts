@@ -1,6 +1,6 @@
 import Type, { type Static } from "typebox";
-import { NAME_PATTERN } from "./manifest.ts";
 import { Count, closed, Id, Instant, Metadata, Nullable } from "./schema.ts";
+import { NAME_PATTERN } from "./tools.ts";
 
 export * from "./quota.ts";
 
@@ -138,6 +138,14 @@ export const PlanChange = Type.Object(
 );
 export type PlanChange = Static<typeof PlanChange>;
 
+export const DeployWarning = Type.Object(
+  {
+    pointer: Type.String({ description: "JSON pointer into the manifest" }),
+    code: Type.String(),
+    detail: Type.String(),
+  },
+  closed,
+);
 export const DeployResult = Type.Object(
   {
     action: Type.Enum(["create", "update", "unchanged"]),
@@ -148,6 +156,7 @@ export const DeployResult = Type.Object(
     ),
     digest: Type.String(),
     changes: Type.Array(PlanChange),
+    warnings: Type.Array(DeployWarning, { description: "What does not stand in the way of the deployment" }),
   },
   closed,
 );

@@ -1,11 +1,12 @@
 import Type from "typebox";
 import { DeltaEvent, DurableEvent, SnapshotEvent } from "./events.ts";
-import { AgentManifest, NAME_PATTERN, OnThreadBusy } from "./manifest.ts";
+import { AgentManifest, OnThreadBusy } from "./manifest.ts";
 import * as o from "./objects.ts";
 import { SECRET_LIMITS } from "./objects.ts";
 import { operatorRoutes } from "./operator-routes.ts";
 import type { RouteContract } from "./route.ts";
 import { closed, Id, Instant, Metadata, Nullable, Page, PageQuery, Text } from "./schema.ts";
+import { NAME_PATTERN } from "./tools.ts";
 import * as w from "./webhooks.ts";
 
 const Email = Type.String({ format: "email", maxLength: 254 });

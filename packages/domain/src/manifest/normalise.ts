@@ -1,11 +1,8 @@
 import {
   type AgentManifest,
   type AgentSpec,
-  type ApprovalSpec,
   type CatalogueModel,
   type DeploySettings,
-  type HttpMethod,
-  type HttpToolSpec,
   LIMITS,
   PROBLEMS,
   Problem,
@@ -16,7 +13,9 @@ import {
 } from "@maru/contract";
 import { closest } from "fastest-levenshtein";
 import type { Place } from "./parse.ts";
+import { milliseconds, type Report, rangeOf } from "./range.ts";
 import { misplacedSecrets } from "./secret-places.ts";
+import { approvalReader, normaliseTool } from "./tool.ts";
 import { byteSize, durationMs } from "./units.ts";
 import { schemaErrors } from "./validate.ts";
 
@@ -46,8 +45,8 @@ export function normaliseManifest(
   if (wrong.length > 0) throw refusal(wrong, deps);
   const manifest = value as AgentManifest;
   const errors: ProblemDetail[] = misplacedSecrets(manifest);
-  const report = (pointer: string, code: ProblemCode, detail: string, suggestion?: string) =>
-    errors.push({ pointer, code, detail, ...(suggestion === undefined ? {} : { suggestion }) });
+  const report: Report = (pointer, code, detail, suggestion) =>
+    void errors.push({ pointer, code, detail, ...(suggestion === undefined ? {} : { suggestion }) });
 
   const { metadata, spec, deploy } = manifest;
   const modelName = spec.model?.name ?? deps.defaultModelId;
@@ -95,116 +94,11 @@ export function normaliseManifest(
     );
   }
 
-  const range = (
-    pointer: string,
-    found: number,
-    { min, max }: { min: number; max: number },
-    show: (value: number) => string = String,
-  ): number => {
-    if (!(found >= min && found <= max))
-      report(pointer, "limit_out_of_range", `Must be from ${show(min)} to ${show(max)}.`);
-    return found;
-  };
-  const milliseconds = (ms: number) =>
-    ms % 86_400_000 === 0
-      ? `${ms / 86_400_000}d`
-      : ms % 3_600_000 === 0
-        ? `${ms / 3_600_000}h`
-        : ms % 1_000 === 0
-          ? `${ms / 1_000}s`
-          : `${ms}ms`;
+  const range = rangeOf(report);
   const { limits = {} } = spec;
 
-  /** Left out where it is the default, so that a revision of before has the same digest. */
-  const approvalOf = (
-    approval: "always" | "never" | { when: object } | undefined,
-    pointer: string,
-  ): { approval?: ApprovalSpec } => {
-    if (approval === undefined || approval === "never") return {};
-    if (approval === "always") return { approval };
-    const when = approval.when as { readonly [key: string]: unknown };
-    errors.push(...deps.checkSchema({ type: "object", ...when }, `${pointer}/approval/when`));
-    return { approval: { when } };
-  };
-
-  const codeLimits = (tool: { timeout?: string; memory?: number | string }, pointer: string) => ({
-    timeoutMs: range(
-      `${pointer}/timeout`,
-      tool.timeout === undefined ? LIMITS.codeTimeoutMs.default : durationMs(tool.timeout),
-      LIMITS.codeTimeoutMs,
-      milliseconds,
-    ),
-    memoryBytes: range(
-      `${pointer}/memory`,
-      tool.memory === undefined ? LIMITS.codeMemoryBytes.default : byteSize(tool.memory),
-      LIMITS.codeMemoryBytes,
-      (bytes) => `${bytes / 1_048_576}MiB`,
-    ),
-  });
-
-  const tools = (spec.tools ?? []).map((tool, index): ToolSpec => {
-    const pointer = `/spec/tools/${index}`;
-    if (tool.type === "builtin") return { type: "builtin", name: tool.name, ...approvalOf(tool.approval, pointer) };
-    if (tool.type === "code")
-      return {
-        type: "code",
-        name: tool.name,
-        ...(tool.description === undefined ? {} : { description: tool.description }),
-        ...codeLimits(tool, pointer),
-        ...approvalOf(tool.approval, pointer),
-      };
-    const parameters = (tool.parameters as HttpToolSpec["parameters"] | undefined) ?? {
-      type: "object",
-      properties: {},
-    };
-    const { name, description } = tool;
-    if (tool.type === "client") return { type: "client", name, description, parameters };
-    if (tool.type === "function") {
-      const { source } = tool;
-      if (Buffer.byteLength(source) > LIMITS.sourceBytes)
-        report(`${pointer}/source`, "limit_out_of_range", `A source may have at most ${LIMITS.sourceBytes} bytes.`);
-      const limits = codeLimits(tool, pointer);
-      return {
-        type: "function",
-        name,
-        description,
-        parameters,
-        source,
-        ...limits,
-        ...approvalOf(tool.approval, pointer),
-      };
-    }
-    const method: HttpMethod = tool.request.method ?? "GET";
-    const effect = tool.effect ?? (method === "GET" || method === "HEAD" ? "safe" : "at_most_once");
-    if (tool.on_unknown !== undefined && effect !== "at_most_once")
-      report(
-        `${pointer}/on_unknown`,
-        "effect_class_invalid",
-        `A call that is ${effect} may be repeated, so its outcome is never unknown: leave on_unknown out.`,
-      );
-    return {
-      type: "http",
-      name,
-      description,
-      parameters,
-      request: {
-        method,
-        url: tool.request.url,
-        headers: tool.request.headers ?? {},
-        query: tool.request.query ?? {},
-        body: tool.request.body ?? null,
-      },
-      timeoutMs: range(
-        `${pointer}/timeout`,
-        tool.timeout === undefined ? LIMITS.toolTimeoutMs.default : durationMs(tool.timeout),
-        LIMITS.toolTimeoutMs,
-        milliseconds,
-      ),
-      effect,
-      ...approvalOf(tool.approval, pointer),
-      ...(tool.on_unknown === undefined || tool.on_unknown === "tell_model" ? {} : { onUnknown: tool.on_unknown }),
-    };
-  });
+  const context = { report, range, approval: approvalReader(errors, deps.checkSchema) };
+  const tools = (spec.tools ?? []).map((tool, index) => normaliseTool(tool, `/spec/tools/${index}`, context));
   const seen = new Set<string>();
   for (const [index, tool] of tools.entries()) {
     if (seen.has(tool.name))
