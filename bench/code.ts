@@ -1,5 +1,6 @@
 import type { FunctionToolSpec } from "@maru/contract";
 import { createEgress, createSandbox, prepareTools, SANDBOX_DEFAULTS } from "@maru/tools";
+import { callContext } from "@maru/tools/testing";
 import { load, median, percentile } from "./load.ts";
 
 /** About a millisecond of work in V8, so that the ratio is not only that of an empty call. */
@@ -30,14 +31,7 @@ export async function codeBench(): Promise<void> {
   };
   const tool = prepareTools([spec], { egress: createEgress(), sandbox }).get("primes");
   const bare = new Function(`return ${BODY}`)() as (args: unknown) => unknown;
-  const context = {
-    signal: new AbortController().signal,
-    idempotencyKey: "bench",
-    epoch: 1,
-    now: new Date(),
-    maxOutputBytes: 65_536,
-    secrets: async () => new Map<string, string>(),
-  };
+  const context = callContext();
   const { processes } = SANDBOX_DEFAULTS;
   console.log(`\nA function in the sandbox (${processes} processes) beside the bare call (median of ${ROUNDS} rounds)`);
   console.log("work         at a time  bare calls/s  sandbox calls/s     ratio  added p50  added p95");

@@ -1,6 +1,7 @@
 import { type Message, type ModelRequest, newId } from "@maru/contract";
 import { createModelClient, findModel } from "@maru/model";
 import { createEgress, parseArguments, prepareTools } from "@maru/tools";
+import { callContext } from "@maru/tools/testing";
 import { load, median, percentile } from "./load.ts";
 import type { Bench } from "./setup.ts";
 
@@ -92,14 +93,9 @@ function loop(bench: Bench): () => Promise<void> {
       messages.push({ role: "assistant", content: answer.text, toolCalls: answer.toolCalls });
       for (const call of answer.toolCalls) {
         const args = parseArguments(call.arguments);
-        const result = await tools.get(call.name)?.call(args.ok ? args.value : {}, {
-          signal,
-          idempotencyKey: newId("run"),
-          epoch: 1,
-          now: new Date(),
-          maxOutputBytes: 65_536,
-          secrets: async () => new Map(),
-        });
+        const result = await tools
+          .get(call.name)
+          ?.call(args.ok ? args.value : {}, callContext({ signal, idempotencyKey: newId("run"), now: new Date() }));
         messages.push({ role: "tool", toolCallId: call.id, name: call.name, content: result?.output ?? "" });
       }
     }

@@ -159,6 +159,7 @@ export async function play(baseUrl: string, { host, stream, thinking }: Cell, in
     revisionKey: "1",
     input: "서울 날씨 알려줘",
     threadId: null,
+    endUser: null,
     startedAt: new Date(0),
     waitedMs: 0,
     now: new Date(0),

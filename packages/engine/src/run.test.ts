@@ -177,6 +177,7 @@ function world(
     revisionKey: "r",
     input: "hello",
     threadId: null,
+    endUser: null,
     startedAt: new Date(0),
     waitedMs: 0,
     now: new Date(0),

@@ -36,6 +36,14 @@ export async function runTool(
   if (wrong !== null) return failure("tool_arguments_invalid", wrong);
   ports.pass?.("before_tool_call");
   const result = await tool.call(parsed.value, {
+    caller: {
+      workspaceId: claim.workspaceId,
+      agent: claim.spec.name,
+      runId: claim.runId,
+      step: step.seq,
+      threadId: claim.threadId,
+      endUser: claim.endUser,
+    },
     signal,
     idempotencyKey: `${claim.runId}-${step.seq}`,
     epoch: claim.epoch,

@@ -28,6 +28,7 @@ export {
 } from "./models.ts";
 export { openRates } from "./rates.ts";
 export type { Answers, NewFork, NewRun, RunFilter, RunNotice, Runs, StoredEvent } from "./runs.ts";
+export { createSecretReader } from "./secret-reader.ts";
 export {
   type SealedSecret,
   type SecretPlace,

@@ -22,6 +22,8 @@ export interface Claim {
   readonly revisionKey: string;
   readonly input: string;
   readonly threadId: string | null;
+  /** `metadata.user`: whom the run is for. */
+  readonly endUser: string | null;
   readonly startedAt: Date;
   /** Milliseconds since then in which the run waited for somebody: no time of its own. */
   readonly waitedMs: number;
@@ -204,6 +206,7 @@ export function createJournal(db: Database, options: { maxBatch: number } = { ma
         revisionKey: r.revision,
         input: r.input,
         threadId: r.thread_id === null ? null : idOf("thread", r.thread_id),
+        endUser: r.end_user,
         startedAt: new Date(r.started_at),
         waitedMs: r.waited_ms,
         now: new Date(r.now),
@@ -378,6 +381,7 @@ type ClaimRow =
       revision: string;
       input: string;
       thread_id: string | null;
+      end_user: string | null;
       started_at: string;
       waited_ms: number;
       now: string;

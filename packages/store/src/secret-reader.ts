@@ -1,7 +1,5 @@
 import { aboutSecret, type EnvelopeSealer } from "@maru/domain";
-import type { EnginePorts } from "@maru/engine";
-import type { Secrets, SecretUse } from "@maru/store";
-import type { Logger } from "pino";
+import type { Secrets, SecretUse } from "./secrets.ts";
 
 /** Uses are noted this often: that a secret is in use is for people to see, and no call waits for it. */
 const NOTE_MS = 2_000;
@@ -13,7 +11,10 @@ const NOTE_MS = 2_000;
 export function createSecretReader(deps: {
   secrets: Pick<Secrets, "read" | "touch">;
   sealer: EnvelopeSealer;
-  logger: Logger;
+  logger: {
+    warn(fields: object, message: string): void;
+    error(fields: object, message: string): void;
+  };
 }) {
   const { secrets, sealer, logger } = deps;
   const uses = new Map<string, SecretUse>();
@@ -27,7 +28,11 @@ export function createSecretReader(deps: {
     await secrets.touch(batch).catch((error) => logger.warn({ err: error }, "uses of secrets not noted"));
   };
 
-  const read: EnginePorts["tools"]["secrets"] = async (workspaceId, agent, names) => {
+  const read = async (
+    workspaceId: string,
+    agent: string,
+    names: readonly string[],
+  ): Promise<ReadonlyMap<string, string>> => {
     const values = new Map<string, string>();
     for (const secret of await secrets.read(workspaceId, agent, names)) {
       const place = { name: secret.name, agent: secret.agent };

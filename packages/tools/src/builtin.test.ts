@@ -1,15 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { prepareBuiltin } from "./builtin.ts";
-import type { ToolCallContext } from "./kind.ts";
+import { callContext } from "./testing/context.ts";
 
-const context = (now = "2026-01-28T15:00:00Z"): ToolCallContext => ({
-  signal: new AbortController().signal,
-  idempotencyKey: "run-1",
-  epoch: 1,
-  now: new Date(now),
-  maxOutputBytes: 65_536,
-  secrets: async () => new Map(),
-});
+const context = (now = "2026-01-28T15:00:00Z") => callContext({ now: new Date(now) });
 
 describe("calculator", () => {
   const calculator = prepareBuiltin({ type: "builtin", name: "calculator" });

@@ -1,6 +1,6 @@
 import type { BuiltinToolSpec, JsonSchema } from "@maru/contract";
 import jsep from "jsep";
-import { failed, type PreparedTool, type ToolResult } from "./kind.ts";
+import { failed, type PreparedTool, succeeded, type ToolResult } from "./kind.ts";
 import { createArgumentCheck } from "./schema/check.ts";
 
 interface Builtin {
@@ -10,8 +10,6 @@ interface Builtin {
 }
 
 const MAX_EXPRESSION = 512;
-
-const ok = (output: string): ToolResult => ({ output, isError: false, code: null, truncated: false });
 
 const BUILTINS: Record<BuiltinToolSpec["name"], Builtin> = {
   calculator: {
@@ -32,7 +30,7 @@ const BUILTINS: Record<BuiltinToolSpec["name"], Builtin> = {
         const value = evaluate(jsep(text), 0);
         if (!Number.isFinite(value)) return failed("tool_failed", "The result is not a finite number.");
         // Fifteen significant digits are what a double holds for sure: 0.1 + 0.2 reads 0.3. Integers it holds exactly.
-        return ok(String(Number.isSafeInteger(value) ? value : Number(value.toPrecision(15))));
+        return succeeded(String(Number.isSafeInteger(value) ? value : Number(value.toPrecision(15))));
       } catch (error) {
         return failed(
           "tool_failed",
@@ -69,7 +67,7 @@ const BUILTINS: Record<BuiltinToolSpec["name"], Builtin> = {
             .map(({ type, value }) => [type, value]),
         );
         const offset = parts.timeZoneName === "GMT" ? "+00:00" : String(parts.timeZoneName).replace("GMT", "");
-        return ok(
+        return succeeded(
           JSON.stringify({
             iso: `${parts.year}-${parts.month}-${parts.day}T${parts.hour}:${parts.minute}:${parts.second}${offset}`,
             timezone,

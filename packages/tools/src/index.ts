@@ -25,7 +25,16 @@ export {
   parseEgressAllow,
 } from "./egress/index.ts";
 export { isPublicAddress, urlRefusal } from "./egress/verdict.ts";
-export type { PreparedTool, ToolCallContext, ToolResult, ToolSet } from "./kind.ts";
+export type {
+  Attachment,
+  PreparedTool,
+  ToolAnnotations,
+  ToolCallContext,
+  ToolCaller,
+  ToolResult,
+  ToolSet,
+} from "./kind.ts";
+export { type PinDeps, type Pinned, pinTools } from "./pin.ts";
 export { schemaProblems } from "./schema/admit.ts";
 export { createArgumentCheck } from "./schema/check.ts";
 export { type SecretAccess, secretNamesIn } from "./secrets/reference.ts";
@@ -40,9 +49,9 @@ export interface ToolDeps {
 export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSet {
   const tools = new Map<string, PreparedTool>();
   const guard = createGuard(secretNamesIn(specs));
-  for (const spec of [...specs].sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    tools.set(spec.name, guard({ ...prepared(spec, deps), ...policyOf(spec) }));
-  }
+  const all = specs.flatMap((spec) => prepared(spec, deps).map((tool) => ({ ...tool, ...policyOf(spec) })));
+  for (const tool of all.sort((a, b) => (a.declaration.name < b.declaration.name ? -1 : 1)))
+    tools.set(tool.declaration.name, guard(tool));
   return {
     declarations: [...tools.values()].map(({ declaration }) => declaration),
     names: [...tools.keys()],
@@ -50,18 +59,19 @@ export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSe
   };
 }
 
-function prepared(spec: ToolSpec, { egress, sandbox }: ToolDeps): PreparedTool {
+/** The tools of one entry of a manifest: one, but for entries that stand for what somebody else declared. */
+function prepared(spec: ToolSpec, { egress, sandbox }: ToolDeps): PreparedTool[] {
   switch (spec.type) {
     case "builtin":
-      return prepareBuiltin(spec);
+      return [prepareBuiltin(spec)];
     case "client":
-      return prepareClientTool(spec);
+      return [prepareClientTool(spec)];
     case "code":
-      return prepareCodeTool(spec, sandbox);
+      return [prepareCodeTool(spec, sandbox)];
     case "function":
-      return prepareFunctionTool(spec, sandbox);
+      return [prepareFunctionTool(spec, sandbox)];
     case "http":
-      return prepareHttpTool(spec, egress);
+      return [prepareHttpTool(spec, egress)];
   }
 }
 

@@ -1,7 +1,20 @@
 import type { EffectClass, OnUnknown, ToolDeclaration } from "@maru/contract";
 import type { SecretAccess } from "./secrets/reference.ts";
 
+/** Whose call it is. */
+export interface ToolCaller {
+  readonly workspaceId: string;
+  readonly agent: string;
+  readonly runId: string;
+  /** Number of the call's step in the run. */
+  readonly step: number;
+  readonly threadId: string | null;
+  /** `metadata.user` of the run. */
+  readonly endUser: string | null;
+}
+
 export interface ToolCallContext {
+  readonly caller: ToolCaller;
   /** Aborts with the reason the run stops for; a tool rethrows it. */
   readonly signal: AbortSignal;
   /** The same on every attempt of one step. */
@@ -23,12 +36,33 @@ export interface ToolResult {
   readonly truncated: boolean;
   /** The call was sent, and what came of it can't be known: there was no answer, or only part of one. */
   readonly uncertain?: true;
+  /** What came of the call and does not go into the prompt: pictures, sound, a file, or a text that was cut. Kept with the run. */
+  readonly attachments?: readonly Attachment[];
+}
+
+/** Bytes a tool gave beside its text. */
+export interface Attachment {
+  /** A file name without folders; unique in its call. */
+  readonly name: string;
+  /** As in Content-Type. */
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+}
+
+/** What a tool's declarer says of its effects, for the person who approves a call and for policies. Hints: nothing holds a tool to them. */
+export interface ToolAnnotations {
+  readonly title?: string;
+  /** It changes nothing. */
+  readonly readOnly?: boolean;
+  /** What it changes may not be undone. */
+  readonly destructive?: boolean;
 }
 
 /** A tool of a revision, ready to be called. */
 export interface PreparedTool {
   readonly declaration: ToolDeclaration;
   readonly effect: EffectClass;
+  readonly annotations?: ToolAnnotations;
   /** Whether a person has to approve a call with these arguments. Not there = never. */
   needsApproval?(args: unknown): boolean;
   /** What becomes of a call whose outcome can't be known. Not there = tell_model. */
@@ -47,6 +81,7 @@ export interface ToolSet {
   get(name: string): PreparedTool | undefined;
 }
 
+export const succeeded = (output: string): ToolResult => ({ output, isError: false, code: null, truncated: false });
 export const failed = (code: string, output: string): ToolResult => ({ output, isError: true, code, truncated: false });
 
 /**

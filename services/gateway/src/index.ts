@@ -10,7 +10,7 @@ import {
   WEBHOOK_SECRETS,
 } from "@maru/domain";
 import { createLiveBus, createRedisRates, createWakeUps, type LiveBus } from "@maru/queue";
-import { openRates, openStore } from "@maru/store";
+import { createSecretReader, openRates, openStore } from "@maru/store";
 import { openAdmin } from "@maru/store/admin";
 import { createEgress, createSandbox } from "@maru/tools";
 import { Ajv2020 } from "ajv/dist/2020.js";
@@ -133,6 +133,8 @@ export async function createGateway(deps: {
     ...(config.previousSecret === null ? [] : [deriveKey(config.previousSecret, purpose)]),
   ];
   const sealerFor = (purpose: string) => createSealer(keysFor(purpose));
+  const secretSealer = createEnvelopeSealer(keysFor(SECRETS));
+  const secretReader = createSecretReader({ secrets: store.secrets, sealer: secretSealer, logger: app.log });
   const { serving } = config;
   const allowedHosts = Object.keys(config.egressAllow);
   const handlers: Handlers = {
@@ -147,7 +149,16 @@ export async function createGateway(deps: {
       pages,
       now,
     }),
-    ...deploymentRoutes({ store, pages, serving, allowedHosts, egress, sandbox, closing: closing.signal }),
+    ...deploymentRoutes({
+      store,
+      pages,
+      serving,
+      allowedHosts,
+      egress,
+      sandbox,
+      secrets: secretReader.read,
+      closing: closing.signal,
+    }),
     ...runRoutes({
       store,
       wakeUps,
@@ -161,7 +172,7 @@ export async function createGateway(deps: {
     }),
     ...threadRoutes({ store, pages }),
     ...modelRoutes({ models: store.models, serving, sealer: sealerFor(ENDPOINT_KEYS), allowedHosts, now }),
-    ...secretRoutes({ secrets: store.secrets, pages, sealer: createEnvelopeSealer(keysFor(SECRETS)) }),
+    ...secretRoutes({ secrets: store.secrets, pages, sealer: secretSealer }),
     ...quotaRoutes({ store, pages, simulated: serving.simulated, now }),
     ...operatorRoutes(admin),
     ...webhookRoutes({ webhooks: store.webhooks, pages, sealer: sealerFor(WEBHOOK_SECRETS), allowedHosts }),

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { createEnvelopeSealer, createSealer, deriveKey, ENDPOINT_KEYS, SECRETS, WEBHOOK_SECRETS } from "@maru/domain";
 import type { EnginePorts } from "@maru/engine";
 import { createLiveBus, createRedisSlots, createWakeUps, type LiveBus, receiveWakeUps } from "@maru/queue";
-import { type NextRun, openStore } from "@maru/store";
+import { createSecretReader, type NextRun, openStore } from "@maru/store";
 import {
   createArgumentCheck,
   createEgress,
@@ -17,7 +17,6 @@ import type { WorkerConfig } from "./config.ts";
 import { createHold } from "./hold.ts";
 import { createLive } from "./live.ts";
 import { createModels } from "./models.ts";
-import { createSecretReader } from "./secrets.ts";
 import { createWebhookSender } from "./webhooks.ts";
 
 export { WORKER_DEFAULTS, type WorkerConfig, workerConfig } from "./config.ts";

@@ -1,6 +1,7 @@
 import type { CodeToolSpec, FunctionToolSpec } from "@maru/contract";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkSources, checkToolSpec, createEgress, createSandbox, prepareTools, type Sandbox } from "../index.ts";
+import { callContext } from "../testing/context.ts";
 
 let sandbox: Sandbox;
 beforeAll(() => {
@@ -28,22 +29,13 @@ const add = (over: Partial<FunctionToolSpec> = {}): FunctionToolSpec => ({
   ...limits,
   ...over,
 });
-const context = (over: { signal?: AbortSignal; maxOutputBytes?: number } = {}) => ({
-  signal: new AbortController().signal,
-  idempotencyKey: "k",
-  epoch: 1,
-  now: new Date(0),
-  maxOutputBytes: 65_536,
-  secrets: async () => new Map<string, string>(),
-  ...over,
-});
 const prepare = (spec: CodeToolSpec | FunctionToolSpec) => {
   const tool = prepareTools([spec], { egress: createEgress(), sandbox }).get(spec.name);
   if (tool === undefined) throw new Error("no tool");
   return tool;
 };
 const call = (spec: CodeToolSpec | FunctionToolSpec, args: Record<string, unknown>, over = {}) =>
-  prepare(spec).call(args, context(over));
+  prepare(spec).call(args, callContext(over));
 
 describe("code the model writes", () => {
   test.each<[string, Record<string, unknown>, string]>([
@@ -119,7 +111,7 @@ describe("a function of the manifest", () => {
 
   test("without a sandbox is not run at all", async () => {
     const tool = prepareTools([add()], { egress: createEgress() }).get("add");
-    expect(await tool?.call({ a: 1, b: 2 }, context())).toMatchObject({ isError: true, code: "code_error" });
+    expect(await tool?.call({ a: 1, b: 2 }, callContext())).toMatchObject({ isError: true, code: "code_error" });
   });
 });
 

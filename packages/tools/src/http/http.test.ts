@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createEgress, type Egress } from "../egress/index.ts";
 import type { ToolCallContext } from "../kind.ts";
+import { callContext } from "../testing/context.ts";
 import { prepareHttpTool } from "./index.ts";
 
 interface Seen {
@@ -44,15 +45,7 @@ afterAll(async () => {
   server.close();
 });
 
-const context = (over: Partial<ToolCallContext> = {}): ToolCallContext => ({
-  signal: new AbortController().signal,
-  idempotencyKey: "run_1-4",
-  epoch: 3,
-  now: new Date(0),
-  maxOutputBytes: 65_536,
-  secrets: async () => new Map(),
-  ...over,
-});
+const context = (over: Partial<ToolCallContext> = {}) => callContext({ idempotencyKey: "run_1-4", epoch: 3, ...over });
 
 function tool(request: Partial<HttpToolSpec["request"]>, over: Partial<HttpToolSpec> = {}) {
   const method = request.method ?? "GET";

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { failed, type PreparedTool, type ToolCallContext, type ToolResult } from "../kind.ts";
+import { failed, type PreparedTool, type ToolResult } from "../kind.ts";
+import { callContext } from "../testing/context.ts";
 import { createGuard } from "./guard.ts";
 import { fillSecrets } from "./reference.ts";
 
@@ -15,17 +16,15 @@ function world(call: PreparedTool["call"], values: Record<string, string> = { KE
     checkArguments: () => null,
     call,
   });
-  const context = (maxOutputBytes = 65_536): ToolCallContext => ({
-    signal: stop.signal,
-    idempotencyKey: "run_1-1",
-    epoch: 1,
-    now: new Date(0),
-    maxOutputBytes,
-    secrets: async (wanted) => {
-      reads.push(wanted);
-      return new Map(Object.entries(values).filter(([name]) => wanted.includes(name)));
-    },
-  });
+  const context = (maxOutputBytes = 65_536) =>
+    callContext({
+      signal: stop.signal,
+      maxOutputBytes,
+      secrets: async (wanted) => {
+        reads.push(wanted);
+        return new Map(Object.entries(values).filter(([name]) => wanted.includes(name)));
+      },
+    });
   return { values, reads, stop, run: (maxOutputBytes?: number) => tool.call({}, context(maxOutputBytes)) };
 }
 const says = (output: string, over: Partial<ToolResult> = {}): ToolResult => ({

@@ -15,11 +15,12 @@ import {
   parseManifestDocument,
 } from "@maru/domain";
 import { DEFAULT_MODEL_ID, estimateRequestTokens } from "@maru/model";
-import type { Store, StoredDeployment } from "@maru/store";
+import type { createSecretReader, Store, StoredDeployment } from "@maru/store";
 import {
   checkSources,
   checkToolSpec,
   type Egress,
+  pinTools,
   prepareTools,
   type Sandbox,
   SandboxLost,
@@ -40,10 +41,13 @@ export interface DeploymentDeps {
   readonly egress: Egress;
   /** Loads the functions of manifests. */
   readonly sandbox: Sandbox;
+  /** Values of an agent's secrets, for servers that are asked at deploy what tools they have. */
+  readonly secrets: ReturnType<typeof createSecretReader>["read"];
   readonly closing: AbortSignal;
 }
 
-export function deploymentRoutes({ store, pages, serving, allowedHosts, egress, sandbox, closing }: DeploymentDeps) {
+export function deploymentRoutes(deps: DeploymentDeps) {
+  const { store, pages, serving, allowedHosts, egress, sandbox, closing } = deps;
   const { deployments } = store;
   const shelfOf = (workspaceId: string) => readShelf(store.models, workspaceId, serving);
   const shown = (deployment: StoredDeployment, shelf: Shelf) => deploymentObject(deployment, shelf, serving);
@@ -101,11 +105,7 @@ export function deploymentRoutes({ store, pages, serving, allowedHosts, egress, 
       );
       const shelf = await shelfOf(caller.workspaceId);
       const secrets = await secretsFor(caller.workspaceId, value);
-      const {
-        spec,
-        deployment: name,
-        settings,
-      } = normaliseManifest(value, {
+      const normal = normaliseManifest(value, {
         findModel: (id) => shelf.find(id)?.model,
         isServed: (id) => shelf.find(id)?.status !== "unserved",
         modelIds: shelf.models.map(({ model }) => model.id),
@@ -115,7 +115,15 @@ export function deploymentRoutes({ store, pages, serving, allowedHosts, egress, 
           checkToolSpec(tool, pointer, { allowedHosts, hasSecret: (name) => secrets.has(name) }),
         locate,
       });
-      await refuseBrokenSources(spec, locate);
+      const { deployment: name, settings } = normal;
+      await refuseBrokenSources(normal.spec, locate);
+      const { tools, problems, warnings } = await pinTools(normal.spec.tools, {
+        egress,
+        secrets: (names) => deps.secrets(caller.workspaceId, normal.spec.name, names),
+        signal: closing,
+      });
+      if (problems.length > 0) throw manifestRefusal(problems, { locate });
+      const spec: AgentSpec = { ...normal.spec, tools };
       const digest = manifestDigest(spec);
       const dryRun = query.dry_run ?? false;
       const result = await deployments.deploy(caller.workspaceId, {
@@ -145,6 +153,7 @@ export function deploymentRoutes({ store, pages, serving, allowedHosts, egress, 
           revision: result.revision,
           digest,
           changes: result.action === "unchanged" ? [] : [...diffSpecs(result.before, spec), ...settingChanges],
+          warnings: warnings.map(({ pointer, code, detail }) => ({ pointer, code, detail })),
         },
       };
     },
