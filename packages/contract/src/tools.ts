@@ -23,6 +23,8 @@ export const LIMITS = {
   toolTimeoutMs: { default: 30_000, min: 100, max: 300_000 },
   threadTokens: { default: 120_000, min: 1_000, max: 1_000_000 },
   toolsPerAgent: 128,
+  /** Of an agent's revisions: older ones that never ran, were never released and have no label are removed. */
+  revisionsKept: 100,
   /** Runs below one another: a run that nobody's agent started has none above it. */
   agentDepth: 5,
   fallbacks: 5,
