@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type House, manifest, openHouse, type Person } from "../setup/house.ts";
 
-const NAMES = ["calculator", "current_time", "json_query", "regex", "text_diff"];
+const NAMES = ["calculator", "current_time", "date_math", "json_query", "regex", "text_diff"];
 
 let house: House;
 let person: Person;
@@ -29,18 +29,20 @@ describe("an agent with the builtin tools", () => {
         call("json_query", { json: { items: [{ price: 3 }, { price: 12 }] }, query: "$.items[?@.price > 5].price" }),
         call("regex", { action: "replace", pattern: "(\\d+)원", text: "3000원", replacement: "KRW $1" }),
         call("text_diff", { before: "빨간 사과", after: "파란 사과", mode: "words" }),
+        call("date_math", { action: "add", date: "2026-01-31", months: 1 }),
         call("current_time", { timezone: "UTC" }),
       ].join("\n"),
     );
     expect(run.status).toBe("completed");
     const steps = await toolSteps(run.id);
-    expect(steps.slice(0, 4).map(({ name, output }) => [name, output])).toEqual([
+    expect(steps.slice(0, 5).map(({ name, output }) => [name, output])).toEqual([
       ["calculator", "0.3"],
       ["json_query", '{"count":1,"values":[12]}'],
       ["regex", '{"count":1,"text":"KRW 3000"}'],
       ["text_diff", "[-빨간-]{+파란+} 사과"],
+      ["date_math", '{"date":"2026-02-28","weekday":"Saturday"}'],
     ]);
-    expect(JSON.parse(steps[4]?.output ?? "")).toMatchObject({
+    expect(JSON.parse(steps[5]?.output ?? "")).toMatchObject({
       iso: expect.stringMatching(/\+00:00$/),
       timezone: "UTC",
       unix: expect.any(Number),
@@ -57,6 +59,7 @@ describe("an agent with the builtin tools", () => {
         call("regex", { action: "match", pattern: "(a)\\1", text: "aa" }),
         call("regex", { action: "match", pattern: "(a+)+$", text: `${"a".repeat(5_000)}!` }),
         call("text_diff", { before: "a" }),
+        call("date_math", { action: "add", date: "2026-02-30" }),
         call("current_time", { timezone: "KST" }),
       ].join("\n"),
     );
@@ -67,6 +70,7 @@ describe("an agent with the builtin tools", () => {
       ["tool_failed", expect.stringContaining("Back-references are not supported")],
       [null, '{"matches":false}'],
       ["tool_arguments_invalid", expect.stringContaining("'after'")],
+      ["tool_failed", expect.stringContaining("There is no such date")],
       ["tool_failed", "There is no time zone KST. Did you mean Asia/Seoul?"],
     ]);
   });

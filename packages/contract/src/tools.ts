@@ -97,7 +97,7 @@ export const HttpToolManifest = Type.Object(
   closed,
 );
 
-export const BuiltinName = Type.Enum(["calculator", "current_time", "json_query", "regex", "text_diff"]);
+export const BuiltinName = Type.Enum(["calculator", "current_time", "date_math", "json_query", "regex", "text_diff"]);
 export type BuiltinName = Static<typeof BuiltinName>;
 
 export const BuiltinToolManifest = Type.Object(

@@ -1,5 +1,5 @@
-import { type Builtin, Refusal } from "./builtin.ts";
-import { clockIn, isZone, zoneLike } from "./zone.ts";
+import type { Builtin } from "./builtin.ts";
+import { HOME_ZONE, momentIn, weekdayOf, written } from "./zone.ts";
 
 export const currentTime: Builtin = {
   description:
@@ -11,13 +11,15 @@ export const currentTime: Builtin = {
     },
     additionalProperties: false,
   },
-  run({ timezone = "Asia/Seoul" }, now) {
-    const zone = String(timezone);
-    if (!isZone(zone)) {
-      const meant = zoneLike(zone);
-      throw new Refusal(`There is no time zone ${zone}.${meant === null ? "" : ` Did you mean ${meant}?`}`);
-    }
-    const { iso, weekday, week } = clockIn(zone, now);
-    return JSON.stringify({ iso, timezone, weekday, week, unix: Math.floor(now.getTime() / 1_000) });
+  run({ timezone = HOME_ZONE }, now) {
+    const moment = momentIn(String(timezone), now);
+    return JSON.stringify({
+      iso: written(moment),
+      timezone,
+      weekday: weekdayOf(moment),
+      // A week belongs to the year its Thursday is in (ISO 8601).
+      week: `${moment.yearOfWeek}-W${String(moment.weekOfYear).padStart(2, "0")}`,
+      unix: Math.floor(now.getTime() / 1_000),
+    });
   },
 };

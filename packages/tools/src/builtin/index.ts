@@ -4,6 +4,7 @@ import { createArgumentCheck } from "../schema/check.ts";
 import { type Builtin, Refusal } from "./builtin.ts";
 import { calculator } from "./calculator.ts";
 import { currentTime } from "./current-time.ts";
+import { dateMath } from "./date-math.ts";
 import { jsonQuery } from "./json-query.ts";
 import { regex } from "./regex.ts";
 import { textDiff } from "./text-diff.ts";
@@ -11,6 +12,7 @@ import { textDiff } from "./text-diff.ts";
 const BUILTINS: Record<BuiltinName, Builtin> = {
   calculator,
   current_time: currentTime,
+  date_math: dateMath,
   json_query: jsonQuery,
   regex,
   text_diff: textDiff,
