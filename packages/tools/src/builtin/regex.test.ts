@@ -125,7 +125,7 @@ describe("a pattern that would hold a backtracking engine for years", () => {
     ],
     [{ action: "replace", pattern: "a", text: "a".repeat(1_001) }, "more than 1000 matches"],
     [{ pattern: "((((.+))))", text: `${"a".repeat(9_999)}\n`.repeat(9) }, "result has more than"],
-  ])("or all memory is refused: %.80j", async (args, why) => {
+  ])("or all memory is refused: %#", async (args, why) => {
     expect(await call({ action: "extract", ...args })).toMatchObject({
       code: "tool_failed",
       output: expect.stringContaining(why),
@@ -169,7 +169,7 @@ describe("what RE2 has not is refused with what to do instead", () => {
     [{ action: "match", pattern: "a", text: 1 }, "/text"],
     [{ action: "match", pattern: "a", text: "x".repeat(100_001) }, "/text"],
     [{ action: "match", pattern: "a", text: "", more: 1 }, "more"],
-  ])("arguments %j do not pass", (args, place) => {
+  ])("arguments %# are refused at their place", (args, place) => {
     expect(regex.checkArguments(args)).toContain(place);
   });
 });
