@@ -101,9 +101,12 @@ export const HttpToolManifest = Type.Object(
   closed,
 );
 
+export const BuiltinName = Type.Enum(["calculator", "current_time", "date_math", "json_query", "regex", "text_diff"]);
+export type BuiltinName = Static<typeof BuiltinName>;
+
 export const BuiltinToolManifest = Type.Object(
   {
-    name: Type.Enum(["calculator", "current_time"]),
+    name: BuiltinName,
     type: Type.Literal("builtin"),
     approval: Type.Optional(Approval),
   },
@@ -219,7 +222,7 @@ export type ApprovalSpec = "always" | { readonly when: { readonly [key: string]:
 
 export interface BuiltinToolSpec {
   readonly type: "builtin";
-  readonly name: "calculator" | "current_time";
+  readonly name: BuiltinName;
   readonly approval?: ApprovalSpec;
 }
 
