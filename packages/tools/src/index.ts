@@ -8,6 +8,7 @@ import type { Egress } from "./egress/index.ts";
 import { checkHttpTool } from "./http/check.ts";
 import { prepareHttpTool } from "./http/index.ts";
 import type { PreparedTool, ToolSet } from "./kind.ts";
+import { type MemoryAccess, prepareMemoryTools } from "./memory/index.ts";
 import { schemaProblems } from "./schema/admit.ts";
 import { createArgumentCheck } from "./schema/check.ts";
 import { createGuard } from "./secrets/guard.ts";
@@ -34,6 +35,7 @@ export type {
   ToolResult,
   ToolSet,
 } from "./kind.ts";
+export type { MemoryAccess } from "./memory/index.ts";
 export { type PinDeps, type Pinned, pinTools } from "./pin.ts";
 export { schemaProblems } from "./schema/admit.ts";
 export { createArgumentCheck } from "./schema/check.ts";
@@ -43,13 +45,15 @@ export interface ToolDeps {
   readonly egress: Egress;
   /** Where code runs; who only looks at declarations and arguments needs none. */
   readonly sandbox?: Sandbox;
+  /** What agents remember; the same. */
+  readonly memory?: MemoryAccess;
 }
 
 /** Makes a revision's tools callable. Whatever its kind, a tool's result passes the guard: that is where secrets end. */
 export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSet {
   const tools = new Map<string, PreparedTool>();
   const guard = createGuard(secretNamesIn(specs));
-  const all = specs.flatMap((spec) => prepared(spec, deps).map((tool) => ({ ...tool, ...policyOf(spec) })));
+  const all = specs.flatMap((spec) => prepared(spec, deps).map((tool) => ({ ...tool, ...policyOf(spec, tool) })));
   for (const tool of all.sort((a, b) => (a.declaration.name < b.declaration.name ? -1 : 1)))
     tools.set(tool.declaration.name, guard(tool));
   return {
@@ -60,7 +64,7 @@ export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSe
 }
 
 /** The tools of one entry of a manifest: one, but for entries that stand for what somebody else declared. */
-function prepared(spec: ToolSpec, { egress, sandbox }: ToolDeps): PreparedTool[] {
+function prepared(spec: ToolSpec, { egress, sandbox, memory }: ToolDeps): PreparedTool[] {
   switch (spec.type) {
     case "builtin":
       return [prepareBuiltin(spec)];
@@ -72,12 +76,14 @@ function prepared(spec: ToolSpec, { egress, sandbox }: ToolDeps): PreparedTool[]
       return [prepareFunctionTool(spec, sandbox)];
     case "http":
       return [prepareHttpTool(spec, egress)];
+    case "memory":
+      return prepareMemoryTools(spec, memory);
   }
 }
 
-/** What the manifest says of approval and of outcomes that can't be known. */
-function policyOf(spec: ToolSpec): Pick<PreparedTool, "needsApproval" | "onUnknown"> {
-  if (spec.type === "client") return {};
+/** What the manifest says of approval and of outcomes that can't be known. Of a memory, only what changes it is approved. */
+function policyOf(spec: ToolSpec, { effect }: PreparedTool): Pick<PreparedTool, "needsApproval" | "onUnknown"> {
+  if (spec.type === "client" || (spec.type === "memory" && effect === "safe")) return {};
   const { approval } = spec;
   const wrongWith = typeof approval === "object" ? createArgumentCheck({ type: "object", ...approval.when }) : null;
   return {
@@ -98,7 +104,7 @@ export function checkToolSpec(
     hasSecret?: (name: string) => boolean;
   } = {},
 ): ProblemDetail[] {
-  if (spec.type === "builtin" || spec.type === "code") return [];
+  if (spec.type === "builtin" || spec.type === "code" || spec.type === "memory") return [];
   if (spec.type === "client" || spec.type === "function")
     return schemaProblems(spec.parameters, `${pointer}/parameters`);
   return [
