@@ -1,5 +1,6 @@
 import type { ProblemDetail, ToolSpec } from "@maru/contract";
 import { deeperThan } from "@maru/domain";
+import { prepareAgentTool } from "./agent.ts";
 import { prepareBuiltin } from "./builtin.ts";
 import { prepareClientTool } from "./client.ts";
 import type { Sandbox } from "./code/sandbox.ts";
@@ -35,6 +36,7 @@ export type {
   ToolResult,
   ToolSet,
 } from "./kind.ts";
+export { cutToBytes } from "./kind.ts";
 export type { MemoryAccess } from "./memory/index.ts";
 export { type PinDeps, type Pinned, pinTools } from "./pin.ts";
 export { schemaProblems } from "./schema/admit.ts";
@@ -66,6 +68,8 @@ export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSe
 /** The tools of one entry of a manifest: one, but for entries that stand for what somebody else declared. */
 function prepared(spec: ToolSpec, { egress, sandbox, memory }: ToolDeps): PreparedTool[] {
   switch (spec.type) {
+    case "agent":
+      return [prepareAgentTool(spec)];
     case "builtin":
       return [prepareBuiltin(spec)];
     case "client":
@@ -105,8 +109,8 @@ export function checkToolSpec(
   } = {},
 ): ProblemDetail[] {
   if (spec.type === "builtin" || spec.type === "code" || spec.type === "memory") return [];
-  if (spec.type === "client" || spec.type === "function")
-    return schemaProblems(spec.parameters, `${pointer}/parameters`);
+  if (spec.type === "client" || spec.type === "function" || spec.type === "agent")
+    return spec.parameters === undefined ? [] : schemaProblems(spec.parameters, `${pointer}/parameters`);
   return [
     ...schemaProblems(spec.parameters, `${pointer}/parameters`),
     ...checkHttpTool(spec, pointer, options.allowedHosts ?? [], options.hasSecret ?? (() => false)),
