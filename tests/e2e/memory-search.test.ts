@@ -131,6 +131,7 @@ describe("a search by words", () => {
         await found(query, place);
         expect(memoryTerms(query).length).toBeLessThanOrEqual(96);
         expect(memoryWords("k", value)).toMatch(/^ k( [^ ]+)* $/);
+        expect(memoryWords("k", "\ufdfa".repeat(query.length)).length).toBeLessThanOrEqual(2 * query.length + 6);
       }),
       { numRuns: 150 },
     );

@@ -1,3 +1,6 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { resolve } from "node:path";
 import { MemoryWriterLost, openStore, type Store } from "@maru/store";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type House, manifest, openHouse, type Person, until } from "../setup/house.ts";
@@ -255,6 +258,46 @@ test("a worker that lost its run writes nothing any more", async () => {
   expect((await store.memory.find(person.workspaceId, place, "fenced"))?.item.value).toBe("by its worker");
   await put(epoch);
   expect((await store.memory.find(person.workspaceId, place, "fenced"))?.item.value).toBe(`epoch ${epoch}`);
+});
+
+test("a write whose worker died before it was recorded is made again, and is the same", async () => {
+  const quiet = await openHouse("postgres", { worker: false });
+  const worker = (...death: object[]) =>
+    fork(
+      resolve("tests/setup/worker-process.ts"),
+      [{ ...quiet.workerConfig, leaseMs: 1_500, sweepMs: 100 }, ...death].map((argument) => JSON.stringify(argument)),
+      { stdio: ["ignore", "inherit", "inherit", "ipc"] },
+    );
+  const dies = worker({ point: "after_tool_call", pass: 1 });
+  let survives: ReturnType<typeof worker> | null = null;
+  try {
+    const { key, ...owner } = await quiet.register();
+    const tools = "    - { name: notes, type: memory, scope: agent }\n";
+    await quiet.deploy({ key, ...owner }, manifest("crash", { tools }));
+    const { body } = await quiet.api("POST", "/v1/runs", {
+      key,
+      body: { deployment: "crash", input: '#sim tool notes_set {"key": "k", "text": "once"}' },
+    });
+    await once(dies, "exit");
+    const item = async () => (await quiet.api("GET", "/v1/memory/items/k?scope=agent&agent=crash", { key })).body;
+    expect(await item()).toMatchObject({ value: "once", version: 1, run_id: body.id });
+    survives = worker();
+    const run = async () => (await quiet.api("GET", `/v1/runs/${body.id}`, { key })).body;
+    await until("the run ends", async () => (await run()).finished_at !== null);
+    expect((await run()).status).toBe("completed");
+    // On a slow machine the survivor may lose its claim, too: more writes, of the same.
+    const again = await item();
+    expect(again).toMatchObject({ value: "once", run_id: body.id });
+    expect(again.version).toBeGreaterThanOrEqual(2);
+    const steps = (await quiet.api("GET", `/v1/runs/${body.id}/steps`, { key })).body.data;
+    expect(steps[1]).toMatchObject({ name: "notes_set", state: "done" });
+    expect(steps[1].attempt).toBeGreaterThanOrEqual(2);
+    expect(await brokenInvariants(quiet.database)).toEqual([]);
+  } finally {
+    dies.kill("SIGKILL");
+    survives?.kill("SIGKILL");
+    await quiet.close();
+  }
 });
 
 describe("a memory in a manifest", () => {

@@ -26,8 +26,8 @@ export const MEMORY_SEARCH = {
 
 const MAX_WORDS = 16;
 const MAX_TERMS = 96;
-/** Of what is stored of an item for searching, in characters. */
-const MAX_WORDS_LENGTH = 32_768;
+/** What is stored for searching is at most so many times as long as the texts: some characters stand for eighteen others. */
+const LONGER = 2;
 /** Scripts whose words are known by two letters. */
 const SYLLABLES =
   /[\p{Script=Hangul}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]+|[^\p{Script=Hangul}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]+/gu;
@@ -42,15 +42,19 @@ const words = (text: string): string[] =>
 
 /** What a search reads of an item: the words of its key and of all texts, names and numbers of its value, between single spaces. */
 export function memoryWords(key: string, value: unknown): string {
-  const found: string[] = words(key);
+  const texts: string[] = [key];
   const open: unknown[] = [value];
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
-    if (typeof node === "string" || typeof node === "number") found.push(...words(String(node)));
+    if (typeof node === "string" || typeof node === "number") texts.push(String(node));
     else if (Array.isArray(node)) open.push(...node.toReversed());
     else if (typeof node === "object" && node !== null)
       for (const [name, item] of Object.entries(node).toReversed()) open.push(item, name);
   }
-  return ` ${found.join(" ").slice(0, MAX_WORDS_LENGTH).toWellFormed()} `;
+  const all = texts.join(" ");
+  return ` ${words(all)
+    .join(" ")
+    .slice(0, LONGER * all.length)
+    .toWellFormed()} `;
 }
 
 /** The forms of a query's words; of a long query the first words'. */
