@@ -5,6 +5,9 @@ import type { Handlers } from "../http/bind.ts";
 import type { Pages } from "../http/pages.ts";
 import { ifMatch } from "./deployments.ts";
 
+/** In no scope, agent or subject. */
+const SEPARATOR = "\0";
+
 export function memoryRoutes({ memory, pages }: { memory: Memory; pages: Pages }) {
   const missing = () => new Problem("not_found", "There is no item with this key.");
   /** The key of an item that may be there. @throws Problem not_found */
@@ -32,9 +35,9 @@ export function memoryRoutes({ memory, pages }: { memory: Memory; pages: Pages }
                 ...(subject === undefined ? {} : { subject }),
               },
               limit,
-              after === null ? null : JSON.parse(after),
+              after === null ? null : after.split(SEPARATOR),
             ),
-          (namespace) => JSON.stringify([namespace.scope, namespace.agent ?? "", namespace.subject ?? ""]),
+          ({ scope, agent, subject }) => [scope, agent ?? "", subject ?? ""].join(SEPARATOR),
         ),
       };
     },
