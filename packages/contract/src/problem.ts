@@ -75,6 +75,7 @@ export const PROBLEMS = {
   secret_not_allowed_here: [400, "A secret is referred to where it must not go"],
   effect_class_invalid: [400, "A tool's effect class does not fit its method"],
   // Limits and quota
+  memory_full: [409, "The memory has no room for it"],
   rate_limited: [429, "Too many calls"],
   too_many_attempts: [429, "Too many failed attempts"],
   quota_exhausted: [429, "The quota of the current window is used up"],
