@@ -11,4 +11,5 @@ export * from "./route.ts";
 export * from "./routes.ts";
 export { Metadata } from "./schema.ts";
 export * from "./tools.ts";
+export * from "./units.ts";
 export * from "./webhooks.ts";

@@ -211,9 +211,13 @@ export const DeployWarning = Type.Object(
     pointer: Type.String({ description: "JSON pointer into the manifest" }),
     code: Type.String(),
     detail: Type.String(),
+    suggestion: Type.Optional(Type.String()),
+    line: Type.Optional(Type.Integer({ minimum: 1 })),
+    column: Type.Optional(Type.Integer({ minimum: 1 })),
   },
   closed,
 );
+export type DeployWarning = Static<typeof DeployWarning>;
 export const DeployResult = Type.Object(
   {
     action: Type.Enum(["create", "update", "unchanged"]),
@@ -227,6 +231,14 @@ export const DeployResult = Type.Object(
   closed,
 );
 export type DeployResult = Static<typeof DeployResult>;
+
+export const DeployResults = Type.Object(
+  { results: Type.Array(DeployResult, { description: "One a manifest, in the order of the body" }) },
+  closed,
+);
+export type DeployResults = Static<typeof DeployResults>;
+/** The reply to several manifests in one body. */
+export const DEPLOY_RESULTS_TYPE = "application/vnd.maru.deploy-results+json";
 
 export const RUN_STATUSES = [
   "queued",

@@ -1,4 +1,5 @@
 import Type, { type Static } from "typebox";
+import { durationText, sizeText } from "./units.ts";
 
 /** What a manifest says of its tools, and what a revision keeps of them. */
 const closed = { additionalProperties: false } as const;
@@ -8,6 +9,9 @@ export const NAME_PATTERN = "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$";
 /** K-EXAONE's hosts accept function names of this form only (Friendli's OpenAPI document). */
 export const TOOL_NAME_PATTERN = "^[A-Za-z0-9_-]{1,64}$";
 
+export const DURATION_PATTERN = "^[0-9]+(?:\\.[0-9]+)?(?:ms|s|m|h|d)$";
+export const SIZE_PATTERN = "^[0-9]+(?:\\.[0-9]+)?(?:B|KB|KiB|MB|MiB)$";
+
 export const LIMITS = {
   steps: { default: 20, min: 1, max: 200 },
   tokens: { default: 200_000, min: 1_000, max: 2_000_000 },
@@ -15,6 +19,8 @@ export const LIMITS = {
   parallelTools: { default: 4, min: 1, max: 16 },
   toolOutputBytes: { default: 65_536, min: 256, max: 1_048_576 },
   identicalCalls: { default: 3, min: 1, max: 20 },
+  /** Of what a canary is judged by. */
+  canaryMs: { min: 1, max: 2_592_000_000 },
   waitMs: { default: 86_400_000, min: 1_000, max: 2_592_000_000 },
   codeTimeoutMs: { default: 5_000, min: 100, max: 30_000 },
   codeMemoryBytes: { default: 33_554_432, min: 16_777_216, max: 134_217_728 },
@@ -31,20 +37,38 @@ export const LIMITS = {
   agentDepth: 5,
   fallbacks: 5,
   manifestBytes: 65_536,
+  /** Of manifests that are deployed together: how many, and how large they are in all. */
+  manifestsAtOnce: 20,
+  manifestsBytes: 262_144,
   manifestDepth: 32,
 } as const;
 
 /** The tool by which a structured answer is handed in; no tool of a manifest with `spec.output` may have its name. */
 export const SUBMIT_TOOL = "submit_result";
 
-export const Duration = Type.String({
-  pattern: "^[0-9]+(?:\\.[0-9]+)?(?:ms|s|m|h|d)$",
-  description: "A length of time: 500ms, 10s, 10m, 1h, 7d",
-});
-export const ByteSize = Type.Union([
-  Type.Integer({ minimum: 1 }),
-  Type.String({ pattern: "^[0-9]+(?:\\.[0-9]+)?(?:B|KB|KiB|MB|MiB)$" }),
-]);
+interface Bounds {
+  readonly default?: number;
+  readonly min: number;
+  readonly max: number;
+}
+/** `Default: 20; 1 to 200` */
+export const bounds = ({ min, max, ...limit }: Bounds, show: (value: number) => string = String): string =>
+  `${limit.default === undefined ? "" : `Default: ${show(limit.default)}; `}${show(min)} to ${show(max)}`;
+
+/** A length of time as a person writes it. */
+export const durationOf = (meaning: string, limit?: Bounds) =>
+  Type.String({
+    pattern: DURATION_PATTERN,
+    description: `${meaning}: 500ms, 10s, 10m, 1h or 7d${limit === undefined ? "" : `. ${bounds(limit, durationText)}`}`,
+  });
+export const Duration = durationOf("A length of time");
+
+/** A number of bytes as a person writes it. */
+export const sizeOf = (meaning: string, limit?: Bounds) =>
+  Type.Union([Type.Integer({ minimum: 1 }), Type.String({ pattern: SIZE_PATTERN })], {
+    description: `${meaning}: a number of bytes, or with a unit, 64KiB or 1MiB${limit === undefined ? "" : `. ${bounds(limit, sizeText)}`}`,
+  });
+export const ByteSize = sizeOf("A size");
 
 export const EffectClass = Type.Enum(["safe", "idempotent", "at_most_once"], {
   description:
@@ -57,7 +81,12 @@ export const Approval = Type.Union(
   [
     Type.Enum(["always", "never"]),
     Type.Object(
-      { when: Type.Object({}, { additionalProperties: true, description: "JSON Schema of the arguments" }) },
+      {
+        when: Type.Object(
+          {},
+          { additionalProperties: true, description: "JSON Schema: calls whose arguments fit it wait for a person" },
+        ),
+      },
       closed,
     ),
   ],
@@ -72,70 +101,110 @@ export const OnUnknown = Type.Enum(["tell_model", "fail", "ask"], {
     "person whether to make it again. Default: tell_model",
 });
 export type OnUnknown = Static<typeof OnUnknown>;
-const ToolName = Type.String({ pattern: TOOL_NAME_PATTERN });
-const Parameters = Type.Object({}, { additionalProperties: true, description: "JSON Schema of the arguments" });
+const ToolName = Type.String({
+  pattern: TOOL_NAME_PATTERN,
+  description: "What the model calls it: 1 to 64 letters, digits, underscores and hyphens",
+});
+const kind = <Name extends string>(name: Name) => Type.Literal(name, { description: "The kind of tool" });
+const ToolDescription = Type.String({
+  minLength: 1,
+  maxLength: 4_096,
+  description: "What it does, what for and when: all the model knows of it beside its parameters",
+});
+const Parameters = Type.Object(
+  {},
+  {
+    additionalProperties: true,
+    description: "JSON Schema of the arguments, `type: object`. Default: no arguments",
+    examples: [{ type: "object", properties: { city: { type: "string" } }, required: ["city"] }],
+  },
+);
 
 export const HttpToolManifest = Type.Object(
   {
     name: ToolName,
-    type: Type.Literal("http"),
-    description: Type.String({ minLength: 1, maxLength: 4_096 }),
+    type: kind("http"),
+    description: ToolDescription,
     parameters: Type.Optional(Parameters),
     request: Type.Object(
       {
-        method: Type.Optional(Type.Enum(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])),
-        url: Type.String({ minLength: 1, maxLength: 2_048, description: "`{name}` is replaced by the argument" }),
-        headers: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 4_096 }))),
-        query: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 2_048 }))),
+        method: Type.Optional(
+          Type.Enum(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], { description: "Default: GET" }),
+        ),
+        url: Type.String({
+          minLength: 1,
+          maxLength: 2_048,
+          description: "`{name}` is replaced by the argument, in the path and the query",
+          examples: ["https://api.example.com/weather?city={city}"],
+        }),
+        headers: Type.Optional(
+          Type.Record(Type.String(), Type.String({ maxLength: 4_096, description: "A template" }), {
+            description: "By name; values are templates and may have secrets",
+            examples: [{ Authorization: "Bearer ${secrets.WEATHER_KEY}" }],
+          }),
+        ),
+        query: Type.Optional(
+          Type.Record(Type.String(), Type.String({ maxLength: 2_048, description: "A template" }), {
+            description: "Parameters beside the URL's own, by name; values are templates and may have secrets",
+          }),
+        ),
         body: Type.Optional(
           Type.Unknown({
             description: "JSON sent as the body; a string that is just `{name}` becomes the argument itself",
           }),
         ),
       },
-      closed,
+      { ...closed, description: "What is sent" },
     ),
-    timeout: Type.Optional(Duration),
+    timeout: Type.Optional(durationOf("Of the whole call", LIMITS.toolTimeoutMs)),
     effect: Type.Optional(EffectClass),
     approval: Type.Optional(Approval),
     on_unknown: Type.Optional(OnUnknown),
   },
-  closed,
+  { ...closed, description: "A templated HTTP request" },
 );
 
-export const BuiltinName = Type.Enum(["calculator", "current_time", "date_math", "json_query", "regex", "text_diff"]);
+export const BuiltinName = Type.Enum(["calculator", "current_time", "date_math", "json_query", "regex", "text_diff"], {
+  description: "Which one; also what the model calls it",
+});
 export type BuiltinName = Static<typeof BuiltinName>;
 
 export const BuiltinToolManifest = Type.Object(
   {
     name: BuiltinName,
-    type: Type.Literal("builtin"),
+    type: kind("builtin"),
     approval: Type.Optional(Approval),
   },
-  closed,
+  { ...closed, description: "A tool of the platform's own" },
 );
 
 export const ClientToolManifest = Type.Object(
   {
     name: ToolName,
-    type: Type.Literal("client"),
-    description: Type.String({ minLength: 1, maxLength: 4_096 }),
+    type: kind("client"),
+    description: ToolDescription,
     parameters: Type.Optional(Parameters),
   },
   { ...closed, description: "A tool the caller runs: the run waits for its result" },
 );
 
 const codeLimits = {
-  timeout: Type.Optional(Duration),
-  memory: Type.Optional(ByteSize),
+  timeout: Type.Optional(durationOf("For the code; waiting for a free process does not count", LIMITS.codeTimeoutMs)),
+  memory: Type.Optional(sizeOf("What the code may allocate", LIMITS.codeMemoryBytes)),
   approval: Type.Optional(Approval),
 };
 
 export const CodeToolManifest = Type.Object(
   {
     name: ToolName,
-    type: Type.Literal("code"),
-    description: Type.Optional(Type.String({ minLength: 1, maxLength: 4_096 })),
+    type: kind("code"),
+    description: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 4_096,
+        description: "What the model is told of it. Default: what it can do, and its limits",
+      }),
+    ),
     ...codeLimits,
   },
   { ...closed, description: "JavaScript that the model writes, run in a sandbox" },
@@ -144,8 +213,8 @@ export const CodeToolManifest = Type.Object(
 export const FunctionToolManifest = Type.Object(
   {
     name: ToolName,
-    type: Type.Literal("function"),
-    description: Type.String({ minLength: 1, maxLength: 4_096 }),
+    type: kind("function"),
+    description: ToolDescription,
     parameters: Type.Optional(Parameters),
     source: Type.String({
       minLength: 1,
@@ -167,7 +236,7 @@ export type MemoryScope = Static<typeof MemoryScope>;
 export const MemoryToolManifest = Type.Object(
   {
     name: Type.String({ pattern: "^[A-Za-z0-9_-]{1,57}$", description: "Its tools are NAME_get, NAME_set and so on" }),
-    type: Type.Literal("memory"),
+    type: kind("memory"),
     description: Type.Optional(
       Type.String({ minLength: 1, maxLength: 1_024, description: "What it is for; each of its tools begins with it" }),
     ),
@@ -179,10 +248,10 @@ export const MemoryToolManifest = Type.Object(
       Type.Integer({
         minimum: LIMITS.memoryResults.min,
         maximum: LIMITS.memoryResults.max,
-        description: "Items a search answers",
+        description: `Items a search answers. ${bounds(LIMITS.memoryResults)}`,
       }),
     ),
-    ttl: Type.Optional(Duration),
+    ttl: Type.Optional(durationOf("How long it remembers what is written. Without it, for good", LIMITS.memoryTtlMs)),
     approval: Type.Optional(Approval),
   },
   { ...closed, description: "What the agent remembers from run to run" },
@@ -191,7 +260,7 @@ export const MemoryToolManifest = Type.Object(
 export const AgentToolManifest = Type.Object(
   {
     name: ToolName,
-    type: Type.Literal("agent"),
+    type: kind("agent"),
     description: Type.String({ minLength: 1, maxLength: 4_096, description: "What the agent is good for" }),
     deployment: Type.String({
       pattern: NAME_PATTERN,
@@ -209,7 +278,7 @@ export const AgentToolManifest = Type.Object(
               "Of this run's own tokens, the most that a call may use. Default: an equal share of what is left",
           }),
         },
-        closed,
+        { ...closed, description: "How much of this run a call may take" },
       ),
     ),
     approval: Type.Optional(Approval),

@@ -9,7 +9,7 @@ const ALLOWED = [
   /^\/spec\/tools\/\d+\/request\/body(?:\/|$)/,
 ];
 /** JavaScript, where the same words are a template of the language's own; nothing is filled in there. */
-const CODE = /^\/spec\/tools\/\d+\/source$/;
+export const CODE = /^\/spec\/tools\/\d+\/source$/;
 const REFERENCE = /(?<!\$)\$\{secrets\.([^}]*)/g;
 
 /**

@@ -2,19 +2,23 @@ import {
   type AgentToolSpec,
   type ApprovalSpec,
   type BuiltinToolSpec,
+  byteSize,
   type ClientToolSpec,
   type CodeToolSpec,
+  durationMs,
+  durationText,
+  type EffectClass,
   type FunctionToolSpec,
   type HttpMethod,
   type HttpToolSpec,
   LIMITS,
   type MemoryToolSpec,
   type ProblemDetail,
+  sizeText,
   type ToolManifest,
   type ToolSpec,
 } from "@maru/contract";
-import { milliseconds, type Range, type Report } from "./range.ts";
-import { byteSize, durationMs } from "./units.ts";
+import type { Range, Report } from "./range.ts";
 
 interface Context {
   readonly report: Report;
@@ -59,8 +63,9 @@ export const approvalReader =
     return { approval: { when } };
   };
 
+export const NO_PARAMETERS: Schema = { type: "object", properties: {} };
 const parametersOf = (tool: { parameters?: object }): Schema =>
-  (tool.parameters as Schema | undefined) ?? { type: "object", properties: {} };
+  (tool.parameters as Schema | undefined) ?? NO_PARAMETERS;
 
 const agent = (tool: Of<"agent">, pointer: string, { approval }: Context): AgentToolSpec => ({
   type: "agent",
@@ -116,19 +121,23 @@ const codeLimits = (
     `${pointer}/timeout`,
     tool.timeout === undefined ? LIMITS.codeTimeoutMs.default : durationMs(tool.timeout),
     LIMITS.codeTimeoutMs,
-    milliseconds,
+    durationText,
   ),
   memoryBytes: range(
     `${pointer}/memory`,
     tool.memory === undefined ? LIMITS.codeMemoryBytes.default : byteSize(tool.memory),
     LIMITS.codeMemoryBytes,
-    (bytes) => `${bytes / 1_048_576}MiB`,
+    sizeText,
   ),
 });
 
+/** What a repeat of a request may do, as far as its method says. */
+export const defaultEffect = (method: HttpMethod): EffectClass =>
+  method === "GET" || method === "HEAD" ? "safe" : "at_most_once";
+
 function http(tool: Of<"http">, pointer: string, context: Context): HttpToolSpec {
   const method: HttpMethod = tool.request.method ?? "GET";
-  const effect = tool.effect ?? (method === "GET" || method === "HEAD" ? "safe" : "at_most_once");
+  const effect = tool.effect ?? defaultEffect(method);
   if (tool.on_unknown !== undefined && effect !== "at_most_once")
     context.report(
       `${pointer}/on_unknown`,
@@ -163,7 +172,7 @@ const memory = (tool: Of<"memory">, pointer: string, context: Context): MemoryTo
   maxResults: tool.maxResults ?? LIMITS.memoryResults.default,
   ...(tool.ttl === undefined
     ? {}
-    : { ttlMs: context.range(`${pointer}/ttl`, durationMs(tool.ttl), LIMITS.memoryTtlMs, milliseconds) }),
+    : { ttlMs: context.range(`${pointer}/ttl`, durationMs(tool.ttl), LIMITS.memoryTtlMs, durationText) }),
   ...context.approval(tool.approval, pointer),
 });
 
@@ -172,5 +181,5 @@ const toolTimeout = (tool: { timeout?: string }, pointer: string, { range }: Con
     `${pointer}/timeout`,
     tool.timeout === undefined ? LIMITS.toolTimeoutMs.default : durationMs(tool.timeout),
     LIMITS.toolTimeoutMs,
-    milliseconds,
+    durationText,
   );
