@@ -184,7 +184,8 @@ export function installBodyParsers(app: FastifyInstance): void {
       try {
         text = utf8(bytes);
       } catch (problem) {
-        return done(problem as Error);
+        done(problem as Error);
+        return;
       }
       parse(request, text, done);
     };
