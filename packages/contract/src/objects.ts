@@ -219,7 +219,12 @@ export const DeployResult = Type.Object(
     action: Type.Enum(["create", "update", "unchanged"]),
     dry_run: Type.Boolean(),
     deployment: Nullable(Deployment),
-    revision: Nullable(Type.Integer({ description: "The manifest's revision; null in the plan of one that is new" })),
+    revision: Nullable(
+      Type.Integer({
+        description:
+          "The manifest's revision; in a plan that changes something, the main one as it is: null where there is none yet",
+      }),
+    ),
     digest: Type.String(),
     changes: Type.Array(PlanChange),
     warnings: Type.Array(DeployWarning, { description: "What does not stand in the way of the deployment" }),
