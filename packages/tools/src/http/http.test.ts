@@ -4,9 +4,8 @@ import { gzipSync } from "node:zlib";
 import type { HttpToolSpec } from "@maru/contract";
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { createEgress, type Egress } from "../egress/index.ts";
 import type { ToolCallContext } from "../kind.ts";
-import { callContext } from "../testing/context.ts";
+import { callContext, openEgress } from "../testing/context.ts";
 import { prepareHttpTool } from "./index.ts";
 
 interface Seen {
@@ -17,7 +16,7 @@ interface Seen {
 }
 
 let server: Server;
-let egress: Egress;
+let egress: ReturnType<typeof openEgress>;
 let seen: Seen[] = [];
 let answer: (response: ServerResponse) => void;
 
@@ -30,7 +29,7 @@ beforeAll(async () => {
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  egress = createEgress({
+  egress = openEgress({
     allow: { "api.example.com": origin, "closed.example.com": "http://127.0.0.1:1" },
     resolve: async () => [{ address: "10.0.0.7" }],
   });
