@@ -121,6 +121,22 @@ describe("requests to one host", () => {
     expect(done.slice(2)).toEqual([2, 3]);
   });
 
+  test("are no more after places were handed on", async () => {
+    const running: ServerResponse[] = [];
+    let most = 0;
+    handle = (_request, response) => {
+      most = Math.max(most, running.push(response));
+      // The next round trip of the same server has come and gone when its answer goes out.
+      setImmediate(() => setImmediate(() => running.splice(running.indexOf(response), 1)[0]?.end("ok")));
+    };
+    const egress = open({ perHost: 2 }).forWorkspace("a");
+    const chain = async () => {
+      for (let times = 0; times < 20; times++) await read(egress);
+    };
+    await Promise.all(Array.from({ length: 5 }, chain));
+    expect(most).toBe(2);
+  });
+
   test("who waits is let go by the own signal, and takes no place", async () => {
     const { held, arrived } = holding();
     const egress = open({ perHost: 1 }).forWorkspace("a");
@@ -170,6 +186,12 @@ describe("requests to one host", () => {
     for (const response of held) response.end("ok");
     await Promise.all(all);
   });
+});
+
+test("a head that does not come is not waited for longer than its caller says", async () => {
+  handle = () => {};
+  const egress = open().forWorkspace("a");
+  await expect(get(egress, { headersTimeoutMs: 200 })).rejects.toMatchObject({ code: "UND_ERR_HEADERS_TIMEOUT" });
 });
 
 describe("an operator's proxy", () => {
