@@ -204,6 +204,18 @@ describe("of what is deployed already", () => {
     expect(tools.arrivals).toEqual([]);
   });
 
+  test("another agent that is denied by now is not asked", async () => {
+    await house.deploy(person, manifest("other", { tools: probe() }));
+    await house.deploy(
+      person,
+      manifest("agent", { tools: "    - { name: ask_other, type: agent, description: Asks, deployment: other }\n" }),
+    );
+    await put(rules({ tools: { deny: ["kind:agent"] } }));
+    const run = await house.run(person, "agent", '#sim tool ask_other {"input":"hello"}');
+    expect(run).toMatchObject({ status: "completed", descendants: { runs: 0 } });
+    expect(await toolStep(run)).toMatchObject({ state: "error", error_code: "policy_denied" });
+  });
+
   test("a change reaches workers that know the policy already, both ways", async () => {
     await house.deploy(person, manifest("agent", { tools: probe() }));
     const code = async () => (await toolStep(await house.run(person, "agent", "#sim tool probe {}"))).error_code;

@@ -1,5 +1,6 @@
 import type { ProblemDetail, ToolSpec } from "@maru/contract";
-import { deeperThan, OPEN_POLICY } from "@maru/domain";
+import { deeperThan } from "@maru/domain";
+import { prepareAgentTool } from "./agent.ts";
 import { prepareBuiltin } from "./builtin.ts";
 import { prepareClientTool } from "./client.ts";
 import type { Sandbox } from "./code/sandbox.ts";
@@ -38,6 +39,7 @@ export type {
   ToolResult,
   ToolSet,
 } from "./kind.ts";
+export { cutToBytes } from "./kind.ts";
 export { type PinDeps, type Pinned, pinTools } from "./pin.ts";
 export { hostProblems, policyProblems, type ToolPolicy } from "./policy.ts";
 export { schemaProblems } from "./schema/admit.ts";
@@ -53,7 +55,7 @@ export interface ToolDeps {
 
 const uncalled = () => Promise.reject(new Error("These tools are looked at, and not to be called."));
 /** For tools nobody calls: somebody looks at their declarations, or at arguments. */
-export const UNCALLED: ToolDeps = { egress: { request: uncalled }, policy: { known: OPEN_POLICY, read: uncalled } };
+export const UNCALLED: ToolDeps = { egress: { request: uncalled }, policy: uncalled };
 
 /**
  * Makes a revision's tools callable, whatever their kind: a call passes the workspace's policy, and its result the guard, where
@@ -77,6 +79,8 @@ export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSe
 /** The tools of one entry of a manifest: one, but for entries that stand for what somebody else declared. */
 function prepared(spec: ToolSpec, { egress, sandbox }: ToolDeps): PreparedTool[] {
   switch (spec.type) {
+    case "agent":
+      return [prepareAgentTool(spec)];
     case "builtin":
       return [prepareBuiltin(spec)];
     case "client":
@@ -114,8 +118,8 @@ export function checkToolSpec(
   } = {},
 ): ProblemDetail[] {
   if (spec.type === "builtin" || spec.type === "code") return [];
-  if (spec.type === "client" || spec.type === "function")
-    return schemaProblems(spec.parameters, `${pointer}/parameters`);
+  if (spec.type === "client" || spec.type === "function" || spec.type === "agent")
+    return spec.parameters === undefined ? [] : schemaProblems(spec.parameters, `${pointer}/parameters`);
   return [
     ...schemaProblems(spec.parameters, `${pointer}/parameters`),
     ...checkHttpTool(spec, pointer, options.allowedHosts ?? [], options.hasSecret ?? (() => false)),

@@ -63,12 +63,24 @@ export interface PreparedTool {
   readonly declaration: ToolDeclaration;
   readonly effect: EffectClass;
   readonly annotations?: ToolAnnotations;
+  /**
+   * Whether the workspace's policy does not allow it, as it is now: a call says so, and nobody is to be asked about one. Not
+   * there = it is allowed. Rejects when the policy can't be read.
+   */
+  denied?(): Promise<boolean>;
   /** Whether a person has to approve a call with these arguments. Not there = never. */
   needsApproval?(args: unknown): boolean;
   /** What becomes of a call whose outcome can't be known. Not there = tell_model. */
   readonly onUnknown?: OnUnknown;
   /** The run's caller makes the call, and the run waits for the result. */
   readonly client?: true;
+  /** A call is a run of another deployment. */
+  readonly agent?: {
+    readonly deployment: string;
+    /** The most a call may use of the run's own tokens. Not there = an equal share of what is left. */
+    readonly maxTokens?: number;
+    inputOf(args: Record<string, unknown>): string;
+  };
   /** What is wrong with the arguments, in words the model can act on; null when nothing is. */
   checkArguments(args: unknown): string | null;
   call(args: Record<string, unknown>, context: ToolCallContext): Promise<ToolResult>;

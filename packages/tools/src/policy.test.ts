@@ -18,7 +18,6 @@ const http = (url = "https://api.example.com/{id}", over: Partial<HttpToolSpec> 
 const denies = (...deny: string[]): PolicyRules => ({ ...OPEN_POLICY, tools: { deny } });
 const deniesHost = (host: string): PolicyRules => ({ ...OPEN_POLICY, egress: { allow: null, deny: [host] } });
 const clock: ToolSpec = { type: "builtin", name: "current_time", approval: "always" };
-const client: ToolSpec = { type: "client", name: "ask", description: "d", parameters: { type: "object" } };
 
 describe("at deploy", () => {
   test.each<[string, ToolSpec, PolicyRules, [string, string][]]>([
@@ -50,26 +49,16 @@ describe("at deploy", () => {
 describe("at a call", () => {
   test("what is denied by now is not made, and says whose decision that is", async () => {
     let now = OPEN_POLICY;
-    const deps = toolDeps({ policy: { known: OPEN_POLICY, read: async () => now } });
-    const tool = prepareTools([clock], deps).get("current_time");
+    const tool = prepareTools([clock], toolDeps({ policy: async () => now })).get("current_time");
+    expect(await tool?.denied?.()).toBe(false);
     expect(await tool?.call({}, callContext())).toMatchObject({ isError: false });
     now = denies("kind:builtin");
+    expect(await tool?.denied?.()).toBe(true);
     expect(await tool?.call({}, callContext())).toMatchObject({ isError: true, code: "policy_denied" });
   });
 
-  test("nobody is asked about a tool that is denied: neither for approval nor for its result", async () => {
-    const known = denies("*");
-    const tools = prepareTools([clock, client], toolDeps({ policy: { known, read: async () => known } }));
-    for (const name of ["current_time", "ask"]) {
-      const tool = tools.get(name);
-      expect([tool?.client, tool?.needsApproval]).toEqual([undefined, undefined]);
-      expect(await tool?.call({}, callContext())).toMatchObject({ isError: true, code: "policy_denied" });
-    }
-    expect(tools.names).toEqual(["ask", "current_time"]);
-  });
-
   test("without a policy to read nothing is called", async () => {
-    const deps = toolDeps({ policy: { known: OPEN_POLICY, read: () => Promise.reject(new Error("no database")) } });
+    const deps = toolDeps({ policy: () => Promise.reject(new Error("no database")) });
     await expect(prepareTools([clock], deps).get("current_time")?.call({}, callContext())).rejects.toThrow(
       "no database",
     );

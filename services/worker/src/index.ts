@@ -1,13 +1,5 @@
 import { randomUUID } from "node:crypto";
-import {
-  createEnvelopeSealer,
-  createSealer,
-  deriveKey,
-  ENDPOINT_KEYS,
-  OPEN_POLICY,
-  SECRETS,
-  WEBHOOK_SECRETS,
-} from "@maru/domain";
+import { createEnvelopeSealer, createSealer, deriveKey, ENDPOINT_KEYS, SECRETS, WEBHOOK_SECRETS } from "@maru/domain";
 import type { EnginePorts } from "@maru/engine";
 import { createLiveBus, createRedisSlots, createWakeUps, type LiveBus, receiveWakeUps } from "@maru/queue";
 import { createPolicyReader, createSecretReader, type NextRun, openStore } from "@maru/store";
@@ -21,6 +13,7 @@ import {
 } from "@maru/tools";
 import type { Logger } from "pino";
 import { Counter, Gauge, type Registry } from "prom-client";
+import { createChildRuns } from "./children.ts";
 import type { WorkerConfig } from "./config.ts";
 import { createHold } from "./hold.ts";
 import { createLive } from "./live.ts";
@@ -101,13 +94,18 @@ export async function createWorker(deps: {
   /** A run that was behind another in its thread; unsent, the sweeper finds it. */
   const wake = (workspaceId: string, { runId, epoch }: NextRun) =>
     void wakeUps.send({ workspaceId, runId }, { epoch, recovered: false }).catch(() => {});
+  const children = createChildRuns({
+    children: store.children,
+    bus,
+    wake,
+    estimateTokens: (text) => models.port.estimateText(null, text),
+  });
   const ports: EnginePorts = {
     model: models.port,
     tools: {
-      async prepare(workspaceId, specs) {
-        const read = () => policies.of(workspaceId);
-        const known = specs.length === 0 ? OPEN_POLICY : await read();
-        return prepareTools(specs, { egress: egress.forWorkspace(workspaceId), policy: { known, read }, sandbox });
+      prepare: (workspaceId, specs) => {
+        const policy = () => policies.of(workspaceId);
+        return prepareTools(specs, { egress: egress.forWorkspace(workspaceId), policy, sandbox });
       },
       checker: createArgumentCheck,
       parseArguments,
@@ -120,6 +118,8 @@ export async function createWorker(deps: {
         return result;
       },
     },
+    artifacts: { keep: (claim, step, attachment) => store.artifacts.keep(claim, { step, ...attachment }) },
+    children: children.port,
     live: live.port,
     clock: { now, date: () => new Date(), after },
     ...(deps.pass === undefined ? {} : { pass: deps.pass }),
@@ -132,6 +132,7 @@ export async function createWorker(deps: {
     leaseMs: config.leaseMs,
     maxLostWorkers: config.maxLostWorkers,
     wake,
+    children,
     logger,
     now,
   });
@@ -181,6 +182,7 @@ export async function createWorker(deps: {
         direct.add(work);
         void work.finally(() => direct.delete(work));
       }
+      await children.sweep(SWEEP_LIMIT);
     } catch (error) {
       logger.warn({ err: error }, "sweep failed");
     }
