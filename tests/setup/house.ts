@@ -204,6 +204,8 @@ export async function openHouse(
             "webhooks:manage",
             "secrets:manage",
             "policy:manage",
+            "memory:read",
+            "memory:write",
           ],
         },
       });

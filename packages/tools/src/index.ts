@@ -1,7 +1,7 @@
 import type { ProblemDetail, ToolSpec } from "@maru/contract";
 import { deeperThan } from "@maru/domain";
 import { prepareAgentTool } from "./agent.ts";
-import { prepareBuiltin } from "./builtin.ts";
+import { prepareBuiltin } from "./builtin/index.ts";
 import { prepareClientTool } from "./client.ts";
 import type { Sandbox } from "./code/sandbox.ts";
 import { prepareCodeTool, prepareFunctionTool } from "./code/tool.ts";
@@ -9,6 +9,7 @@ import type { Egress } from "./egress/index.ts";
 import { checkHttpTool } from "./http/check.ts";
 import { prepareHttpTool } from "./http/index.ts";
 import type { PreparedTool, ToolSet } from "./kind.ts";
+import { type MemoryAccess, prepareMemoryTools } from "./memory/index.ts";
 import { type ToolPolicy, underPolicy } from "./policy.ts";
 import { schemaProblems } from "./schema/admit.ts";
 import { createArgumentCheck } from "./schema/check.ts";
@@ -40,6 +41,7 @@ export type {
   ToolSet,
 } from "./kind.ts";
 export { cutToBytes } from "./kind.ts";
+export type { MemoryAccess } from "./memory/index.ts";
 export { type PinDeps, type Pinned, pinTools } from "./pin.ts";
 export { hostProblems, policyProblems, type ToolPolicy } from "./policy.ts";
 export { schemaProblems } from "./schema/admit.ts";
@@ -51,6 +53,8 @@ export interface ToolDeps {
   readonly policy: ToolPolicy;
   /** Where code runs; who only looks at declarations and arguments needs none. */
   readonly sandbox?: Sandbox;
+  /** What agents remember; the same. */
+  readonly memory?: MemoryAccess;
 }
 
 const uncalled = () => Promise.reject(new Error("These tools are looked at, and not to be called."));
@@ -65,7 +69,7 @@ export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSe
   const tools = new Map<string, PreparedTool>();
   const guard = createGuard(secretNamesIn(specs));
   const all = specs.flatMap((spec) =>
-    prepared(spec, deps).map((tool) => underPolicy({ ...tool, ...policyOf(spec) }, spec.type, deps.policy)),
+    prepared(spec, deps).map((tool) => underPolicy({ ...tool, ...policyOf(spec, tool) }, spec.type, deps.policy)),
   );
   for (const tool of all.sort((a, b) => (a.declaration.name < b.declaration.name ? -1 : 1)))
     tools.set(tool.declaration.name, guard(tool));
@@ -77,7 +81,7 @@ export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSe
 }
 
 /** The tools of one entry of a manifest: one, but for entries that stand for what somebody else declared. */
-function prepared(spec: ToolSpec, { egress, sandbox }: ToolDeps): PreparedTool[] {
+function prepared(spec: ToolSpec, { egress, sandbox, memory }: ToolDeps): PreparedTool[] {
   switch (spec.type) {
     case "agent":
       return [prepareAgentTool(spec)];
@@ -91,12 +95,14 @@ function prepared(spec: ToolSpec, { egress, sandbox }: ToolDeps): PreparedTool[]
       return [prepareFunctionTool(spec, sandbox)];
     case "http":
       return [prepareHttpTool(spec, egress)];
+    case "memory":
+      return prepareMemoryTools(spec, memory);
   }
 }
 
-/** What the manifest says of approval and of outcomes that can't be known. */
-function policyOf(spec: ToolSpec): Pick<PreparedTool, "needsApproval" | "onUnknown"> {
-  if (spec.type === "client") return {};
+/** What the manifest says of approval and of outcomes that can't be known. Of a memory, only what changes it is approved. */
+function policyOf(spec: ToolSpec, { effect }: PreparedTool): Pick<PreparedTool, "needsApproval" | "onUnknown"> {
+  if (spec.type === "client" || (spec.type === "memory" && effect === "safe")) return {};
   const { approval } = spec;
   const wrongWith = typeof approval === "object" ? createArgumentCheck({ type: "object", ...approval.when }) : null;
   return {
@@ -117,7 +123,7 @@ export function checkToolSpec(
     hasSecret?: (name: string) => boolean;
   } = {},
 ): ProblemDetail[] {
-  if (spec.type === "builtin" || spec.type === "code") return [];
+  if (spec.type === "builtin" || spec.type === "code" || spec.type === "memory") return [];
   if (spec.type === "client" || spec.type === "function" || spec.type === "agent")
     return spec.parameters === undefined ? [] : schemaProblems(spec.parameters, `${pointer}/parameters`);
   return [

@@ -50,6 +50,7 @@ function destinationsOf(spec: ToolSpec): { readonly place: string; readonly url:
     case "client":
     case "code":
     case "function":
+    case "memory":
       return [];
   }
 }

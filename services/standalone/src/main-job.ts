@@ -41,6 +41,8 @@ export async function firstAccount(url: string, dataDir: string, state: LocalSta
         "webhooks:manage",
         "secrets:manage",
         "policy:manage",
+        "memory:read",
+        "memory:write",
       ],
     },
   });
