@@ -27,6 +27,8 @@ beforeAll(async () => {
     seen.push({ method: request.method, url: request.url ?? "", headers: request.headers, body });
     answer(response);
   });
+  // A machine that stands still for some seconds must not end connections that are to be used again.
+  server.keepAliveTimeout = 120_000;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   egress = openEgress({
