@@ -72,6 +72,17 @@ export const OnUnknown = Type.Enum(["tell_model", "fail", "ask"], {
     "person whether to make it again. Default: tell_model",
 });
 export type OnUnknown = Static<typeof OnUnknown>;
+export const Annotations = Type.Object(
+  {
+    title: Type.Optional(Type.String({ minLength: 1, maxLength: 128, pattern: "^[^\\u0000-\\u001f]*$" })),
+    readOnly: Type.Optional(Type.Boolean({ description: "It changes nothing. Default: true for GET and HEAD" })),
+    destructive: Type.Optional(
+      Type.Boolean({ description: "What it changes may not be undone. Default: true for DELETE" }),
+    ),
+  },
+  { ...closed, description: "What a person who approves a call is told of its effects" },
+);
+export type Annotations = Static<typeof Annotations>;
 const ToolName = Type.String({ pattern: TOOL_NAME_PATTERN });
 const Parameters = Type.Object({}, { additionalProperties: true, description: "JSON Schema of the arguments" });
 
@@ -99,6 +110,7 @@ export const HttpToolManifest = Type.Object(
     effect: Type.Optional(EffectClass),
     approval: Type.Optional(Approval),
     on_unknown: Type.Optional(OnUnknown),
+    annotations: Type.Optional(Annotations),
   },
   closed,
 );
@@ -249,6 +261,8 @@ export interface HttpToolSpec {
   readonly approval?: ApprovalSpec;
   /** Not there = tell_model. */
   readonly onUnknown?: OnUnknown;
+  /** Beside, or instead of, what the method says. */
+  readonly annotations?: Annotations;
 }
 
 export type ApprovalSpec = "always" | { readonly when: { readonly [key: string]: unknown } };

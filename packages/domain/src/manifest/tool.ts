@@ -151,6 +151,7 @@ function http(tool: Of<"http">, pointer: string, context: Context): HttpToolSpec
     effect,
     ...context.approval(tool.approval, pointer),
     ...(tool.on_unknown === undefined || tool.on_unknown === "tell_model" ? {} : { onUnknown: tool.on_unknown }),
+    ...(Object.keys(tool.annotations ?? {}).length === 0 ? {} : { annotations: tool.annotations }),
   };
 }
 

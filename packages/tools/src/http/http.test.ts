@@ -4,9 +4,8 @@ import { gzipSync } from "node:zlib";
 import type { HttpToolSpec } from "@maru/contract";
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { createEgress, type Egress } from "../egress/index.ts";
 import type { ToolCallContext } from "../kind.ts";
-import { callContext } from "../testing/context.ts";
+import { callContext, openEgress } from "../testing/context.ts";
 import { prepareHttpTool } from "./index.ts";
 
 interface Seen {
@@ -17,7 +16,7 @@ interface Seen {
 }
 
 let server: Server;
-let egress: Egress;
+let egress: ReturnType<typeof openEgress>;
 let seen: Seen[] = [];
 let answer: (response: ServerResponse) => void;
 
@@ -28,9 +27,11 @@ beforeAll(async () => {
     seen.push({ method: request.method, url: request.url ?? "", headers: request.headers, body });
     answer(response);
   });
+  // A machine that stands still for some seconds must not end connections that are to be used again.
+  server.keepAliveTimeout = 120_000;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  egress = createEgress({
+  egress = openEgress({
     allow: { "api.example.com": origin, "closed.example.com": "http://127.0.0.1:1" },
     resolve: async () => [{ address: "10.0.0.7" }],
   });

@@ -1,6 +1,6 @@
 import type { HttpToolSpec } from "@maru/contract";
-import { type Egress, EgressBlocked } from "../egress/index.ts";
-import { failed, type PreparedTool, type ToolCallContext, type ToolResult } from "../kind.ts";
+import { blockedBy, type Egress } from "../egress/index.ts";
+import { failed, type PreparedTool, type ToolAnnotations, type ToolCallContext, type ToolResult } from "../kind.ts";
 import { createArgumentCheck } from "../schema/check.ts";
 import { needSecrets, SecretUnavailable, secretNamesIn, secretsOf } from "../secrets/reference.ts";
 import { readResponse } from "./response.ts";
@@ -67,13 +67,23 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedToo
         : fillBody(request.body, args, secrets);
     const body = hasBody && content !== undefined ? JSON.stringify(content) : null;
     if (body !== null) sent["content-type"] ??= "application/json";
-    const response = await egress.request({ method: request.method, url: target, headers: sent, body, signal });
+    // As long as the tool itself may take: its manifest says how slow the server is.
+    const headersTimeoutMs = spec.timeoutMs;
+    const response = await egress.request({
+      method: request.method,
+      url: target,
+      headers: sent,
+      body,
+      signal,
+      headersTimeoutMs,
+    });
     return readResponse(response);
   };
 
   return {
     declaration: { name: spec.name, description: spec.description, parameters: spec.parameters },
     effect: spec.effect,
+    annotations: annotationsOf(spec),
     checkArguments: createArgumentCheck(spec.parameters),
     async call(args, context) {
       const late = new AbortController();
@@ -85,7 +95,9 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedToo
         if (error instanceof SecretUnavailable) throw error;
         if (late.signal.aborted)
           return { ...failed("tool_timeout", `No complete answer in ${spec.timeoutMs} ms.`), uncertain: true };
-        if (isBlocked(error)) return failed("egress_blocked", "The destination is not allowed.");
+        const blocked = blockedBy(error);
+        if (blocked !== null)
+          return { ...failed(blocked.code, blocked.message), ...(blocked.afterRedirect ? { uncertain: true } : {}) };
         const answer = failed("tool_failed", "The request failed: the server could not be reached or broke off.");
         return wasNotSent(error) ? answer : { ...answer, uncertain: true };
       } finally {
@@ -94,6 +106,13 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedToo
     },
   };
 }
+
+/** What the method says of its effects (RFC 9110 §9.2.1), and what the manifest says of it. */
+const annotationsOf = ({ request: { method }, annotations }: HttpToolSpec): ToolAnnotations => ({
+  ...(method === "GET" || method === "HEAD" ? { readOnly: true } : {}),
+  ...(method === "DELETE" ? { destructive: true } : {}),
+  ...annotations,
+});
 
 /** Failures of finding and reaching a server, which come before anything is sent. */
 const BEFORE_SENDING: ReadonlySet<string> = new Set([
@@ -108,9 +127,6 @@ const wasNotSent = (error: unknown): boolean =>
   error instanceof Error &&
   (("code" in error && BEFORE_SENDING.has(String(error.code))) ||
     (error.cause !== undefined && wasNotSent(error.cause)));
-
-const isBlocked = (error: unknown): boolean =>
-  error instanceof EgressBlocked || (error instanceof Error && error.cause !== undefined && isBlocked(error.cause));
 
 /**
  * A body template filled in: a string that is just `{name}` becomes the argument itself, whatever its type. Undefined
