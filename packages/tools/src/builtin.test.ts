@@ -1,11 +1,15 @@
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { prepareBuiltin } from "./builtin.ts";
+import { createEgress } from "./egress/index.ts";
 import { callContext } from "./testing/context.ts";
 
 const context = (now = "2026-01-28T15:00:00Z") => callContext({ now: new Date(now) });
 
+const egress = createEgress();
+afterAll(() => egress.close());
+
 describe("calculator", () => {
-  const calculator = prepareBuiltin({ type: "builtin", name: "calculator" });
+  const calculator = prepareBuiltin({ type: "builtin", name: "calculator" }, egress);
   const calculate = (expression: string) => calculator.call({ expression }, context());
 
   test.each([
@@ -81,7 +85,7 @@ describe("calculator", () => {
 });
 
 describe("current_time", () => {
-  const clock = prepareBuiltin({ type: "builtin", name: "current_time" });
+  const clock = prepareBuiltin({ type: "builtin", name: "current_time" }, egress);
 
   test.each([
     [{}, "2026-01-29T00:00:00+09:00", "Asia/Seoul", "Thursday"],

@@ -1,5 +1,7 @@
 import type { BuiltinToolSpec, JsonSchema } from "@maru/contract";
 import jsep from "jsep";
+import type { Egress } from "./egress/index.ts";
+import { prepareFetchPage } from "./fetch-page/index.ts";
 import { failed, type PreparedTool, succeeded, type ToolResult } from "./kind.ts";
 import { createArgumentCheck } from "./schema/check.ts";
 
@@ -11,7 +13,7 @@ interface Builtin {
 
 const MAX_EXPRESSION = 512;
 
-const BUILTINS: Record<BuiltinToolSpec["name"], Builtin> = {
+const BUILTINS: Record<Exclude<BuiltinToolSpec["name"], "http_fetch">, Builtin> = {
   calculator: {
     description:
       "Evaluates an arithmetic expression. Operators: + - * / % ** and parentheses. Functions: abs, sqrt, round, floor, ceil, min, max, pow, log, ln, exp, sin, cos, tan. Constants: pi, e.",
@@ -81,7 +83,9 @@ const BUILTINS: Record<BuiltinToolSpec["name"], Builtin> = {
   },
 };
 
-export function prepareBuiltin({ name }: BuiltinToolSpec): PreparedTool {
+export function prepareBuiltin(spec: BuiltinToolSpec, egress: Egress): PreparedTool {
+  const { name } = spec;
+  if (name === "http_fetch") return prepareFetchPage(spec, egress);
   const builtin = BUILTINS[name];
   return {
     declaration: { name, description: builtin.description, parameters: builtin.parameters },

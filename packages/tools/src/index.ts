@@ -5,6 +5,7 @@ import { prepareClientTool } from "./client.ts";
 import type { Sandbox } from "./code/sandbox.ts";
 import { prepareCodeTool, prepareFunctionTool } from "./code/tool.ts";
 import type { Egress } from "./egress/index.ts";
+import { hostProblems } from "./fetch-page/hosts.ts";
 import { checkHttpTool } from "./http/check.ts";
 import { prepareHttpTool } from "./http/index.ts";
 import type { PreparedTool, ToolSet } from "./kind.ts";
@@ -63,7 +64,7 @@ export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSe
 function prepared(spec: ToolSpec, { egress, sandbox }: ToolDeps): PreparedTool[] {
   switch (spec.type) {
     case "builtin":
-      return [prepareBuiltin(spec)];
+      return [prepareBuiltin(spec, egress)];
     case "client":
       return [prepareClientTool(spec)];
     case "code":
@@ -98,7 +99,8 @@ export function checkToolSpec(
     hasSecret?: (name: string) => boolean;
   } = {},
 ): ProblemDetail[] {
-  if (spec.type === "builtin" || spec.type === "code") return [];
+  if (spec.type === "code") return [];
+  if (spec.type === "builtin") return hostProblems(spec.hosts, pointer, options.allowedHosts ?? []);
   if (spec.type === "client" || spec.type === "function")
     return schemaProblems(spec.parameters, `${pointer}/parameters`);
   return [

@@ -57,6 +57,7 @@ function tool(request: Partial<HttpToolSpec["request"]>, over: Partial<HttpToolS
       parameters: { type: "object" },
       request: { method, url: "https://api.example.com/", headers: {}, query: {}, body: null, ...request },
       timeoutMs: 10_000,
+      retries: 0,
       effect: method === "GET" || method === "HEAD" ? "safe" : "at_most_once",
       ...over,
     },
@@ -342,15 +343,6 @@ describe("a reply as the model reads it", () => {
       "tool_http_error",
       "The server answered 302: redirects are not followed.",
     ],
-    [
-      "bytes",
-      200,
-      { "content-type": "application/octet-stream" },
-      "abc",
-      "tool_failed",
-      "The reply is application/octet-stream, 3 bytes: not text.",
-    ],
-    ["bytes of no type", 200, {}, Buffer.from([1, 0, 2]), "tool_failed", "The reply is of no type, 3 bytes: not text."],
     [
       "an encoding nobody asked for",
       200,
