@@ -1,11 +1,12 @@
 import type { ProblemDetail, ToolSpec } from "@maru/contract";
 import { deeperThan } from "@maru/domain";
+import { prepareAgentTool } from "./agent.ts";
 import { prepareBuiltin } from "./builtin.ts";
 import { prepareClientTool } from "./client.ts";
 import type { Sandbox } from "./code/sandbox.ts";
 import { prepareCodeTool, prepareFunctionTool } from "./code/tool.ts";
 import type { Egress } from "./egress/index.ts";
-import { hostProblems } from "./fetch-page/hosts.ts";
+import { fetchHostProblems } from "./fetch-page/hosts.ts";
 import { checkHttpTool } from "./http/check.ts";
 import { prepareHttpTool } from "./http/index.ts";
 import type { PreparedTool, ToolSet } from "./kind.ts";
@@ -35,6 +36,7 @@ export type {
   ToolResult,
   ToolSet,
 } from "./kind.ts";
+export { cutToBytes } from "./kind.ts";
 export { type PinDeps, type Pinned, pinTools } from "./pin.ts";
 export { schemaProblems } from "./schema/admit.ts";
 export { createArgumentCheck } from "./schema/check.ts";
@@ -63,6 +65,8 @@ export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSe
 /** The tools of one entry of a manifest: one, but for entries that stand for what somebody else declared. */
 function prepared(spec: ToolSpec, { egress, sandbox }: ToolDeps): PreparedTool[] {
   switch (spec.type) {
+    case "agent":
+      return [prepareAgentTool(spec)];
     case "builtin":
       return [prepareBuiltin(spec, egress)];
     case "client":
@@ -100,9 +104,9 @@ export function checkToolSpec(
   } = {},
 ): ProblemDetail[] {
   if (spec.type === "code") return [];
-  if (spec.type === "builtin") return hostProblems(spec.hosts, pointer, options.allowedHosts ?? []);
-  if (spec.type === "client" || spec.type === "function")
-    return schemaProblems(spec.parameters, `${pointer}/parameters`);
+  if (spec.type === "builtin") return fetchHostProblems(spec.hosts, pointer, options.allowedHosts ?? []);
+  if (spec.type === "client" || spec.type === "function" || spec.type === "agent")
+    return spec.parameters === undefined ? [] : schemaProblems(spec.parameters, `${pointer}/parameters`);
   return [
     ...schemaProblems(spec.parameters, `${pointer}/parameters`),
     ...checkHttpTool(spec, pointer, options.allowedHosts ?? [], options.hasSecret ?? (() => false)),

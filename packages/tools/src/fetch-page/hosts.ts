@@ -19,7 +19,7 @@ export function hostRule(hosts: readonly string[] | undefined): HostRule {
 }
 
 /** What is wrong with a manifest's list of hosts. */
-export function hostProblems(
+export function fetchHostProblems(
   hosts: readonly string[] | undefined,
   pointer: string,
   allowedHosts: readonly string[],
