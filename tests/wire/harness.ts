@@ -115,7 +115,7 @@ export async function play(baseUrl: string, { host, stream, thinking }: Cell, in
       describeError: describeModelError,
     },
     tools: {
-      prepare: () => ({
+      prepare: async () => ({
         declarations: [weather.declaration],
         names: ["get_weather"],
         get: (name) => (name === "get_weather" ? weather : undefined),

@@ -168,6 +168,7 @@ export function openApiDocument(info: { version: string; serverUrl: string }): o
       "threads",
       "models",
       "secrets",
+      "policy",
       "quota",
       "admin",
       "webhooks",

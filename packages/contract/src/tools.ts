@@ -24,6 +24,7 @@ export const LIMITS = {
   /** Of an HTTP tool's reply, all pages and tries together. */
   responseBytes: { default: 8_388_608, min: 1, max: 8_388_608 },
   retries: { default: 2, min: 0, max: 5 },
+  redirects: { min: 0, max: 3 },
   pages: { default: 5, min: 2, max: 20 },
   /** Places a reply's parts are picked from. */
   selections: 32,
@@ -76,6 +77,18 @@ export const OnUnknown = Type.Enum(["tell_model", "fail", "ask"], {
     "person whether to make it again. Default: tell_model",
 });
 export type OnUnknown = Static<typeof OnUnknown>;
+export const Annotations = Type.Object(
+  {
+    title: Type.Optional(Type.String({ minLength: 1, maxLength: 128, pattern: "^[^\\u0000-\\u001f]*$" })),
+    readOnly: Type.Optional(Type.Boolean({ description: "It changes nothing. Default: true for GET and HEAD" })),
+    destructive: Type.Optional(
+      Type.Boolean({ description: "What it changes may not be undone. Default: true for DELETE" }),
+    ),
+  },
+  { ...closed, description: "What a person who approves a call is told of its effects" },
+);
+export type Annotations = Static<typeof Annotations>;
+
 /** RFC 6901, empty for the whole document. */
 const POINTER = "^(?:/(?:[^~/]|~[01])*)*$";
 const JsonPointer = (description: string) => Type.String({ pattern: POINTER, maxLength: 512, description });
@@ -191,10 +204,19 @@ export const HttpToolManifest = Type.Object(
           `the same Idempotency-Key. Default: ${LIMITS.retries.default} where effect is safe or idempotent; at_most_once is never sent again`,
       }),
     ),
+    redirects: Type.Optional(
+      Type.Integer({
+        minimum: LIMITS.redirects.min,
+        maximum: LIMITS.redirects.max,
+        description:
+          "Redirects followed, each through the guard; another server gets no header that has a secret. Default: 0, a redirect is an error",
+      }),
+    ),
     timeout: Type.Optional(Duration),
     effect: Type.Optional(EffectClass),
     approval: Type.Optional(Approval),
     on_unknown: Type.Optional(OnUnknown),
+    annotations: Type.Optional(Annotations),
   },
   closed,
 );
@@ -322,12 +344,16 @@ export interface HttpToolSpec {
   readonly pagination?: PaginationSpec;
   /** Not there = 2, or none where effect is at_most_once. */
   readonly retries?: number;
+  /** Not there = 0. */
+  readonly redirects?: number;
   readonly timeoutMs: number;
   readonly effect: EffectClass;
   /** Not there = never. */
   readonly approval?: ApprovalSpec;
   /** Not there = tell_model. */
   readonly onUnknown?: OnUnknown;
+  /** Beside, or instead of, what the method says. */
+  readonly annotations?: Annotations;
 }
 
 export interface HttpResponseSpec {

@@ -1,6 +1,6 @@
 import { newId, type ToolCall } from "@maru/contract";
-import type { StepIntent } from "@maru/store";
-import type { ToolSet } from "@maru/tools";
+import type { ApprovalAsked, StepIntent } from "@maru/store";
+import type { ToolAnnotations, ToolSet } from "@maru/tools";
 import { callDigest } from "./digest.ts";
 import type { ToolsPort } from "./ports.ts";
 
@@ -39,7 +39,7 @@ export function intentsOf(
           };
     if (tool.client) return { ...base, kind: "input", state: "waiting", effect: "none" };
     if (!tool.needsApproval?.(parsed.value)) return step;
-    asked.push(approvalIntent(first + calls.length + asked.length, seq, call, "approval"));
+    asked.push(approvalIntent(first + calls.length + asked.length, seq, call, "approval", tool.annotations));
     return { ...step, state: "waiting" };
   });
   return { begun: steps.filter(({ state }) => state !== "waiting"), all: [...steps, ...asked] };
@@ -50,12 +50,23 @@ export const approvalIntent = (
   step: number,
   call: ToolCall,
   question: "approval" | "outcome",
+  annotations: ToolAnnotations = {},
 ): StepIntent => ({
   seq,
   kind: "approval",
   state: "waiting",
   name: call.name,
   effect: "none",
-  input: { id: call.id, name: call.name, arguments: call.arguments, step, question },
+  input: { id: call.id, name: call.name, arguments: call.arguments, step, question, ...shown(annotations) },
   digest: callDigest(call),
 });
+
+/** As the API names them; left out where nothing is said of the tool. */
+function shown({ title, readOnly, destructive }: ToolAnnotations): Pick<ApprovalAsked, "annotations"> {
+  const annotations = {
+    ...(title === undefined ? {} : { title }),
+    ...(readOnly === undefined ? {} : { read_only: readOnly }),
+    ...(destructive === undefined ? {} : { destructive }),
+  };
+  return Object.keys(annotations).length === 0 ? {} : { annotations };
+}

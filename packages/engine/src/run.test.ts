@@ -149,7 +149,7 @@ function world(
           : { code: "model_failed", message: String(error) },
     },
     tools: {
-      prepare: () => set,
+      prepare: async () => set,
       checker: () => (value) => ((value as { ok?: unknown }).ok === true ? null : "ok must be true"),
       parseArguments,
       secrets: async () => new Map(),

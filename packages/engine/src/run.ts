@@ -38,7 +38,7 @@ export async function executeRun(
   ports.pass?.("claimed");
   const journal = openJournal(claim, ports);
   const { steps } = journal;
-  const prepared = ports.tools.prepare(spec.tools);
+  const prepared = await ports.tools.prepare(claim.workspaceId, spec.tools);
   const submission =
     spec.output === undefined
       ? null
@@ -124,7 +124,8 @@ export async function executeRun(
       const policy = isUnknown ? (tools.get(step.name)?.onUnknown ?? "tell_model") : "tell_model";
       left--;
       if (policy === "ask") {
-        const question = approvalIntent(first + asked++ - before, step.seq, step.input, "outcome");
+        const annotations = tools.get(step.name)?.annotations;
+        const question = approvalIntent(first + asked++ - before, step.seq, step.input, "outcome", annotations);
         await journal.append({ done: [], halt: [step.seq], start: [question] });
         return;
       }

@@ -1,11 +1,10 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { prepareBuiltin } from "./builtin.ts";
-import { createEgress } from "./egress/index.ts";
-import { callContext } from "./testing/context.ts";
+import { callContext, openEgress } from "./testing/context.ts";
 
 const context = (now = "2026-01-28T15:00:00Z") => callContext({ now: new Date(now) });
 
-const egress = createEgress();
+const egress = openEgress();
 afterAll(() => egress.close());
 
 describe("calculator", () => {

@@ -1,5 +1,5 @@
 import type { ProblemDetail, ToolSpec } from "@maru/contract";
-import { deeperThan } from "@maru/domain";
+import { deeperThan, OPEN_POLICY } from "@maru/domain";
 import { prepareAgentTool } from "./agent.ts";
 import { prepareBuiltin } from "./builtin.ts";
 import { prepareClientTool } from "./client.ts";
@@ -10,6 +10,7 @@ import { fetchHostProblems } from "./fetch-page/hosts.ts";
 import { checkHttpTool } from "./http/check.ts";
 import { prepareHttpTool } from "./http/index.ts";
 import type { PreparedTool, ToolSet } from "./kind.ts";
+import { type ToolPolicy, underPolicy } from "./policy.ts";
 import { schemaProblems } from "./schema/admit.ts";
 import { createArgumentCheck } from "./schema/check.ts";
 import { createGuard } from "./secrets/guard.ts";
@@ -18,12 +19,15 @@ import { secretNamesIn } from "./secrets/reference.ts";
 export { SandboxLost } from "./code/process.ts";
 export { createSandbox, SANDBOX_DEFAULTS, type Sandbox } from "./code/sandbox.ts";
 export { checkSources } from "./code/tool.ts";
+export { type EgressLimits, egressLimits } from "./egress/config.ts";
 export {
+  blockedBy,
   createEgress,
   type Egress,
   EgressBlocked,
-  type EgressOptions,
+  type EgressGate,
   egressFetch,
+  PolicyDenied,
   parseEgressAllow,
 } from "./egress/index.ts";
 export { isPublicAddress, urlRefusal } from "./egress/verdict.ts";
@@ -38,21 +42,32 @@ export type {
 } from "./kind.ts";
 export { cutToBytes } from "./kind.ts";
 export { type PinDeps, type Pinned, pinTools } from "./pin.ts";
+export { hostProblems, policyProblems, type ToolPolicy } from "./policy.ts";
 export { schemaProblems } from "./schema/admit.ts";
 export { createArgumentCheck } from "./schema/check.ts";
 export { type SecretAccess, secretNamesIn } from "./secrets/reference.ts";
 
 export interface ToolDeps {
   readonly egress: Egress;
+  readonly policy: ToolPolicy;
   /** Where code runs; who only looks at declarations and arguments needs none. */
   readonly sandbox?: Sandbox;
 }
 
-/** Makes a revision's tools callable. Whatever its kind, a tool's result passes the guard: that is where secrets end. */
+const uncalled = () => Promise.reject(new Error("These tools are looked at, and not to be called."));
+/** For tools nobody calls: somebody looks at their declarations, or at arguments. */
+export const UNCALLED: ToolDeps = { egress: { request: uncalled }, policy: { known: OPEN_POLICY, read: uncalled } };
+
+/**
+ * Makes a revision's tools callable, whatever their kind: a call passes the workspace's policy, and its result the guard, where
+ * secrets end.
+ */
 export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSet {
   const tools = new Map<string, PreparedTool>();
   const guard = createGuard(secretNamesIn(specs));
-  const all = specs.flatMap((spec) => prepared(spec, deps).map((tool) => ({ ...tool, ...policyOf(spec) })));
+  const all = specs.flatMap((spec) =>
+    prepared(spec, deps).map((tool) => underPolicy({ ...tool, ...policyOf(spec) }, spec.type, deps.policy)),
+  );
   for (const tool of all.sort((a, b) => (a.declaration.name < b.declaration.name ? -1 : 1)))
     tools.set(tool.declaration.name, guard(tool));
   return {

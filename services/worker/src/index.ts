@@ -1,8 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { createEnvelopeSealer, createSealer, deriveKey, ENDPOINT_KEYS, SECRETS, WEBHOOK_SECRETS } from "@maru/domain";
+import {
+  createEnvelopeSealer,
+  createSealer,
+  deriveKey,
+  ENDPOINT_KEYS,
+  OPEN_POLICY,
+  SECRETS,
+  WEBHOOK_SECRETS,
+} from "@maru/domain";
 import type { EnginePorts } from "@maru/engine";
 import { createLiveBus, createRedisSlots, createWakeUps, type LiveBus, receiveWakeUps } from "@maru/queue";
-import { createSecretReader, type NextRun, openStore } from "@maru/store";
+import { createPolicyReader, createSecretReader, type NextRun, openStore } from "@maru/store";
 import {
   createArgumentCheck,
   createEgress,
@@ -67,7 +75,8 @@ export async function createWorker(deps: {
   const store = await openStore({ url: config.databaseUrl, poolSize: 10 });
   const bus = deps.bus ?? createLiveBus(config.queue, `worker-${config.node}-${randomUUID()}`);
   const wakeUps = createWakeUps(config.queue);
-  const egress = createEgress({ allow: config.egressAllow });
+  const policies = createPolicyReader({ policies: store.policies, now });
+  const egress = createEgress({ ...config.egress, allow: config.egressAllow, policy: policies.of });
   const sandbox = createSandbox({
     processes: config.sandboxProcesses,
     onLost: (error) => logger.warn({ err: error }, "sandbox process lost"),
@@ -79,7 +88,8 @@ export async function createWorker(deps: {
     store: store.models,
     slots: redisSlots ?? store.upstream,
     sealer: createSealer(keysFor(ENDPOINT_KEYS, config)),
-    fetch: egressFetch(egress),
+    policies,
+    fetchFor: (workspaceId) => egressFetch(egress.forWorkspace(workspaceId)),
     logger,
     metrics,
     now,
@@ -101,7 +111,11 @@ export async function createWorker(deps: {
   const ports: EnginePorts = {
     model: models.port,
     tools: {
-      prepare: (specs) => prepareTools(specs, { egress, sandbox }),
+      async prepare(workspaceId, specs) {
+        const read = () => policies.of(workspaceId);
+        const known = specs.length === 0 ? OPEN_POLICY : await read();
+        return prepareTools(specs, { egress: egress.forWorkspace(workspaceId), policy: { known, read }, sandbox });
+      },
       checker: createArgumentCheck,
       parseArguments,
       secrets: secrets.read,

@@ -156,10 +156,12 @@ function http(tool: Of<"http">, pointer: string, context: Context): HttpToolSpec
     ...response(tool.response, pointer, context),
     ...pagination(tool.pagination),
     ...(tool.retries === undefined || tool.retries === defaultRetries(effect) ? {} : { retries: tool.retries }),
+    ...(tool.redirects ? { redirects: tool.redirects } : {}),
     timeoutMs: toolTimeout(tool, pointer, context),
     effect,
     ...context.approval(tool.approval, pointer),
     ...(tool.on_unknown === undefined || tool.on_unknown === "tell_model" ? {} : { onUnknown: tool.on_unknown }),
+    ...(Object.keys(tool.annotations ?? {}).length === 0 ? {} : { annotations: tool.annotations }),
   };
 }
 

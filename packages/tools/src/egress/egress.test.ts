@@ -2,15 +2,16 @@ import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Agent, buildConnector } from "undici";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { EgressBlocked, guardConnect } from "./connect.ts";
-import { createEgress, type Egress, parseEgressAllow } from "./index.ts";
+import { openEgress } from "../testing/context.ts";
+import { guardConnect } from "./connect.ts";
+import { type Egress, EgressBlocked, type EgressOptions, parseEgressAllow } from "./index.ts";
 import { isPublicAddress, urlRefusal } from "./verdict.ts";
 
 let server: Server;
 let port = 0;
 let connections = 0;
 let requests: { host: string | undefined; url: string | undefined; headers: IncomingHttpHeaders }[] = [];
-const open: Egress[] = [];
+const open: ReturnType<typeof openEgress>[] = [];
 
 // Whatever spelling of this listener gets through, it is counted.
 beforeAll(async () => {
@@ -35,8 +36,8 @@ afterAll(() => {
   server.close();
 });
 
-function egressWith(options: Parameters<typeof createEgress>[0]): Egress {
-  const egress = createEgress({
+function egressWith(options: Partial<EgressOptions>): Egress {
+  const egress = openEgress({
     resolve: async (host) => {
       throw new Error(`no test may resolve ${host}`);
     },
@@ -152,7 +153,7 @@ describe("what must never be connected to", () => {
     async (host) => {
       const address = host.replace(/[[\]]/g, "");
       await expect(
-        get(egressWith({ resolve: async () => [{ address, family: 4 }] }), `http://name.example.com:${port}/`),
+        get(egressWith({ resolve: async () => [{ address }] }), `http://name.example.com:${port}/`),
       ).rejects.toThrow(EgressBlocked);
       expect(isPublicAddress(address)).toBe(false);
       expect(connections).toBe(0);
@@ -183,10 +184,15 @@ describe("the connection", () => {
   function guardedAgent(resolve: () => Promise<{ address: string }[]>) {
     const asked: { hostname: string; servername: string | undefined }[] = [];
     const real = buildConnector({ timeout: 3_000 });
-    const connect = guardConnect((target, callback) => {
-      asked.push({ hostname: target.hostname, servername: target.servername });
-      real({ ...target, hostname: "127.0.0.1", host: "127.0.0.1", servername: "" }, callback);
-    }, resolve);
+    const connect = guardConnect({
+      connect: (target, callback) => {
+        asked.push({ hostname: target.hostname, servername: target.servername });
+        real({ ...target, hostname: "127.0.0.1", host: "127.0.0.1", servername: "" }, callback);
+      },
+      resolve,
+      resolveMs: 2_000,
+      mayReach: isPublicAddress,
+    });
     return { agent: new Agent({ connect }), asked };
   }
 

@@ -2,7 +2,8 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createEgress, egressFetch } from "./index.ts";
+import { openEgress } from "../testing/context.ts";
+import { egressFetch } from "./index.ts";
 
 let server: Server;
 let get: (path: string, init?: RequestInit) => Promise<Response>;
@@ -20,7 +21,7 @@ beforeAll(async () => {
   };
   server = createServer((request, response) => routes[request.url ?? ""]?.(response));
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const egress = createEgress({
+  const egress = openEgress({
     allow: { "models.internal": `http://127.0.0.1:${(server.address() as AddressInfo).port}` },
   });
   fetchOut = egressFetch(egress);

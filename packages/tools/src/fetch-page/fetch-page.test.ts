@@ -104,14 +104,19 @@ describe("a page", () => {
     },
   );
 
-  test("that is not there, or is packed, is an error in words", async () => {
+  test("that comes compressed is read, and one that would burst is not", async () => {
+    serve({ ...html, "content-encoding": "gzip" }, gzipSync("<p>packed"));
+    expect((await fetchPage("https://example.com/")).output).toMatch(/\n\npacked$/);
+    serve({ ...html, "content-encoding": "gzip" }, gzipSync(Buffer.alloc(20_000_000, "x")));
+    expect(await fetchPage("https://example.com/")).toMatchObject({ isError: true, code: "tool_response_too_large" });
+  });
+
+  test("that is not there is an error in words", async () => {
     serve(html, "<h1>gone", 404);
     expect(await fetchPage("https://example.com/")).toMatchObject({
       code: "tool_http_error",
       output: "HTTP 404: there is no page to read.",
     });
-    serve({ ...html, "content-encoding": "gzip" }, gzipSync("x"));
-    expect(await fetchPage("https://example.com/")).toMatchObject({ code: "tool_failed" });
   });
 
   test("that does not end is read at its beginning, and let go", async () => {

@@ -1,6 +1,6 @@
 import { type BuiltinToolSpec, LIMITS } from "@maru/contract";
-import type { Dispatcher } from "undici";
-import type { Egress } from "../egress/index.ts";
+import type { DecompressedResponse, Egress } from "../egress/index.ts";
+import { leave } from "../http/exchange.ts";
 import { CallFailed, failureOf } from "../http/failure.ts";
 import { isText, mediaTypeOf } from "../http/text.ts";
 import { failed, type PreparedTool, succeeded, type ToolResult } from "../kind.ts";
@@ -12,12 +12,13 @@ import { readable } from "./readable.ts";
 const MAX_REDIRECTS = 3;
 /** Of a page; what is beyond is not read. */
 const PAGE_BYTES = 2 * 1_048_576;
+/** A page is cut before it is refused for its size. */
+const DECOMPRESS = { maxBytes: 2 * PAGE_BYTES, maxRatio: 200 };
 const TIMEOUT_MS = LIMITS.toolTimeoutMs.default;
 /** Nothing of the run, its user or its workspace. */
 const HEADERS = {
   "user-agent": "maru",
   accept: "text/html, application/xhtml+xml, text/*;q=0.9, application/json;q=0.8, */*;q=0.1",
-  "accept-encoding": "identity",
 };
 
 const PARAMETERS = {
@@ -54,7 +55,7 @@ export function prepareFetchPage({ name, hosts }: BuiltinToolSpec, egress: Egres
       try {
         const signal = AbortSignal.any([context.signal, late]);
         return await read(String(url), mayRead, where, (to) =>
-          egress.request({ method: "GET", url: to, headers: HEADERS, body: null, signal }),
+          egress.request({ method: "GET", url: to, headers: HEADERS, body: null, signal, decompress: DECOMPRESS }),
         );
       } catch (error) {
         if (context.signal.aborted) throw context.signal.reason;
@@ -69,7 +70,7 @@ async function read(
   text: string,
   mayRead: HostRule,
   where: string,
-  get: (url: string) => Promise<Dispatcher.ResponseData>,
+  get: (url: string) => Promise<DecompressedResponse>,
 ): Promise<ToolResult> {
   let url = URL.parse(text);
   for (let redirects = 0; ; redirects++) {
@@ -81,24 +82,22 @@ async function read(
     const { location } = response.headers;
     if (response.statusCode < 300 || response.statusCode >= 400 || location === undefined)
       return pageOf(response, url.href);
-    drop(response);
+    leave(response);
     if (redirects === MAX_REDIRECTS)
       throw new CallFailed("tool_http_error", `The page redirects more than ${MAX_REDIRECTS} times.`);
     url = URL.parse(String(location), url.href);
   }
 }
 
-async function pageOf(response: Dispatcher.ResponseData, url: string): Promise<ToolResult> {
+async function pageOf(response: DecompressedResponse, url: string): Promise<ToolResult> {
   const { statusCode, headers } = response;
   const refuse = (code: string, words: string): never => {
-    drop(response);
+    leave(response);
     throw new CallFailed(code, words);
   };
   if (statusCode < 200 || statusCode >= 300) refuse("tool_http_error", `HTTP ${statusCode}: there is no page to read.`);
   const contentType = String(headers["content-type"] ?? "");
   const type = mediaTypeOf(contentType);
-  const encoding = String(headers["content-encoding"] ?? "identity").toLowerCase();
-  if (encoding !== "identity") refuse("tool_failed", `The page is encoded as ${encoding}, which was not asked for.`);
   const notText = `The page is ${type || "of no type"}, not text: it can't be read.`;
   if (type !== "" && !isText(Buffer.alloc(0), contentType)) refuse("tool_response_invalid", notText);
 
@@ -122,18 +121,16 @@ async function pageOf(response: Dispatcher.ResponseData, url: string): Promise<T
   );
 }
 
-async function beginningOf(response: Dispatcher.ResponseData): Promise<{ bytes: Buffer; cut: boolean }> {
+async function beginningOf(response: DecompressedResponse): Promise<{ bytes: Buffer; cut: boolean }> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of response.body as AsyncIterable<Buffer>) {
     chunks.push(chunk);
     size += chunk.length;
     if (size > PAGE_BYTES) {
-      drop(response);
+      leave(response);
       return { bytes: Buffer.concat(chunks).subarray(0, PAGE_BYTES), cut: true };
     }
   }
   return { bytes: Buffer.concat(chunks), cut: false };
 }
-
-const drop = ({ body }: Dispatcher.ResponseData): void => void body.on("error", () => {}).destroy();

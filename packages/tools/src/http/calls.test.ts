@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { gzipSync } from "node:zlib";
 import type { HttpToolSpec } from "@maru/contract";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { PreparedTool, ToolCallContext, ToolResult } from "../kind.ts";
@@ -242,6 +243,17 @@ describe("a reply's type and size", () => {
     expect(server.seen).toHaveLength(1);
   });
 
+  test("that grows too large once it is decompressed is refused", async () => {
+    const packed = { "content-type": "text/plain", "content-encoding": "gzip" };
+    expect(await get({}, gzipSync(Buffer.alloc(8_000_000, "x")), packed)).toMatchObject({
+      code: "tool_response_too_large",
+    });
+    expect(await get({ maxBytes: 1_000 }, gzipSync(Buffer.alloc(1_001, "x")), packed)).toMatchObject({
+      code: "tool_response_too_large",
+    });
+    expect(server.seen).toHaveLength(1);
+  });
+
   test.each<[string, Record<string, string>, string, string]>([
     ["by its type", png, "reply.png", "image/png"],
     [
@@ -267,6 +279,53 @@ describe("a reply's type and size", () => {
       truncated: false,
       attachments: [{ name, mediaType, bytes }],
     });
+  });
+});
+
+describe("a redirect", () => {
+  const redirect = (status: number, to: string) =>
+    server.answer(({ url }, response) => {
+      if (url.startsWith("/from")) response.writeHead(status, { location: to }).end();
+      else response.end("arrived");
+    });
+  const request = {
+    url: "https://api.example.com/from",
+    headers: { "X-Key": "${secrets.KEY}", "X-Plain": "plain" },
+  } as const;
+  const secrets: ToolCallContext["secrets"] = async () => new Map([["KEY", "value-of-key"]]);
+
+  test("is followed as often as the manifest says, and no more", async () => {
+    redirect(302, "/there");
+    expect(await call({ redirects: 1, request }, {}, { secrets })).toMatchObject({ output: "arrived" });
+    expect(server.seen.map(({ headers }) => headers["x-key"])).toEqual(["value-of-key", "value-of-key"]);
+    redirect(302, "/from/again");
+    expect(await call({ redirects: 2, request }, {}, { secrets })).toMatchObject({
+      code: "tool_http_error",
+      output: "The redirect was not followed: there were 2 before it.",
+    });
+    expect(server.seen).toHaveLength(3);
+  });
+
+  test("to another server takes no secrets along", async () => {
+    redirect(307, "https://other.example.com/there");
+    await call({ redirects: 1, request }, {}, { secrets });
+    const { headers } = server.seen[1] as Seen;
+    expect([headers.host, headers["x-key"], headers["x-plain"]]).toEqual(["other.example.com", undefined, "plain"]);
+    for (const content of [{ body: { key: "${secrets.KEY}" } }, { form: { key: "${secrets.KEY}" } }]) {
+      redirect(307, "https://other.example.com/there");
+      const result = await call({ redirects: 1, request: { method: "POST", ...request, ...content } }, {}, { secrets });
+      expect(result).toMatchObject({
+        code: "tool_http_error",
+        output: "The server answered 307: this redirect is not followed.",
+      });
+      expect(server.seen).toHaveLength(1);
+    }
+  });
+
+  test("goes through the guard", async () => {
+    redirect(302, "https://nobody.example.org/");
+    expect(await call({ redirects: 3, request }, {}, { secrets })).toMatchObject({ code: "egress_blocked" });
+    expect([server.seen.length, waits]).toEqual([1, []]);
   });
 });
 

@@ -1,8 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { LIMITS } from "@maru/contract";
-import type { Dispatcher } from "undici";
-import type { Egress } from "../egress/index.ts";
-import { CallFailed, isBlocked } from "./failure.ts";
+import type { DecompressedResponse, Egress, Redirects } from "../egress/index.ts";
+import { CallFailed, isFinal } from "./failure.ts";
 
 /** A request with everything filled in. */
 export interface OutgoingRequest {
@@ -14,9 +13,10 @@ export interface OutgoingRequest {
 
 /** A reply that was read whole. */
 export interface Reply {
+  /** Where it is from, after redirects. */
   readonly url: string;
   readonly status: number;
-  readonly headers: Dispatcher.ResponseData["headers"];
+  readonly headers: DecompressedResponse["headers"];
   readonly bytes: Buffer;
 }
 
@@ -37,9 +37,13 @@ export interface ExchangeOptions {
   readonly egress: Egress;
   /** Times a request is sent again; 0 for one that must not be. */
   readonly retries: number;
+  /** Null: none are followed. */
+  readonly redirects: Redirects | null;
   readonly signal: AbortSignal;
   /** Nothing is sent again after it, in milliseconds of `pace.now()`. */
   readonly deadline: number;
+  /** How long a server may take for the head of its answer. */
+  readonly headersTimeoutMs: number;
   /** What all exchanges of one call may read together. */
   readonly budget: { left: number; readonly max: number };
   readonly pace: Pace;
@@ -49,15 +53,17 @@ export interface ExchangeOptions {
 const PASSING: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 8_000;
+/** Bytes that a byte of a compressed reply may stand for; texts have 3 to 20. */
+const MAX_RATIO = 200;
 
 /**
  * Sends a request, and again where it failed in passing: after a random part of a time that doubles, so that callers who
  * failed together do not come back together, and not before the server's Retry-After. The last answer is given when the next
  * try would come too late.
- * @throws CallFailed when the reply is too large, EgressBlocked, or whatever the last connection failed with
+ * @throws CallFailed when the reply is too large, or whatever the last request failed with
  */
 export async function exchange(request: OutgoingRequest, options: ExchangeOptions): Promise<Reply> {
-  const { egress, retries, signal, deadline, budget, pace } = options;
+  const { egress, retries, redirects, signal, deadline, headersTimeoutMs, budget, pace } = options;
   for (let tried = 0; ; tried++) {
     const waitFor = (atLeast: number): number | null => {
       if (tried >= retries) return null;
@@ -66,12 +72,18 @@ export async function exchange(request: OutgoingRequest, options: ExchangeOption
     };
     let ms: number | null;
     try {
-      const response = await egress.request({ ...request, signal });
+      const response = await egress.request({
+        ...request,
+        ...(redirects === null ? {} : { redirects }),
+        signal,
+        headersTimeoutMs,
+        decompress: { maxBytes: budget.left, maxRatio: MAX_RATIO },
+      });
       ms = PASSING.has(response.statusCode) ? waitFor(retryAfterMs(response.headers, pace.now()) ?? 0) : null;
-      if (ms === null) return await readWhole(response, request, budget);
-      void response.body.dump().catch(() => {});
+      if (ms === null) return await readWhole(response, request.method, budget);
+      leave(response);
     } catch (error) {
-      ms = signal.aborted || isBlocked(error) || error instanceof CallFailed ? null : waitFor(0);
+      ms = signal.aborted || isFinal(error) ? null : waitFor(0);
       if (ms === null) throw error;
     }
     await pace.wait(ms, signal);
@@ -87,13 +99,13 @@ export function retryAfterMs(headers: Reply["headers"], now: number): number | n
 }
 
 async function readWhole(
-  response: Dispatcher.ResponseData,
-  { method, url }: OutgoingRequest,
+  response: DecompressedResponse,
+  method: string,
   budget: ExchangeOptions["budget"],
 ): Promise<Reply> {
-  const { statusCode: status, headers, body } = response;
+  const { statusCode: status, finalUrl: url, headers, body } = response;
   const tooLarge = (): CallFailed => {
-    body.on("error", () => {}).destroy();
+    leave(response);
     const size = budget.max === LIMITS.responseBytes.max ? "8 MiB" : `${budget.max} bytes`;
     return new CallFailed("tool_response_too_large", `The reply is larger than ${size}.`);
   };
@@ -106,3 +118,6 @@ async function readWhole(
   }
   return { url, status, headers, bytes: Buffer.concat(chunks) };
 }
+
+/** A reply nobody reads: it might never end, so its connection does. */
+export const leave = ({ body }: DecompressedResponse): void => void body.on("error", () => {}).destroy();

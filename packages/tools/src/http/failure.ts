@@ -1,4 +1,4 @@
-import { EgressBlocked } from "../egress/index.ts";
+import { blockedBy, DecompressionLimit, EncodingRefused, RedirectFailed, RedirectRefused } from "../egress/index.ts";
 import { failed, type ToolResult } from "../kind.ts";
 
 /** The call ends here, with this result. */
@@ -25,13 +25,25 @@ const wasNotSent = (error: unknown): boolean =>
   (("code" in error && BEFORE_SENDING.has(String(error.code))) ||
     (error.cause !== undefined && wasNotSent(error.cause)));
 
-export const isBlocked = (error: unknown): boolean =>
-  error instanceof EgressBlocked || (error instanceof Error && error.cause !== undefined && isBlocked(error.cause));
+/** Whether the same request would fail in the same way. */
+export const isFinal = (error: unknown): boolean =>
+  blockedBy(error) !== null ||
+  [CallFailed, DecompressionLimit, EncodingRefused, RedirectRefused].some((kind) => error instanceof kind);
 
 /** What the model reads of an exchange that failed; no address, which would map the inside. */
 export function failureOf(error: unknown): ToolResult {
   if (error instanceof CallFailed) return error.result;
-  if (isBlocked(error)) return failed("egress_blocked", "The destination is not allowed.");
-  const answer = failed("tool_failed", "The request failed: the server could not be reached or broke off.");
+  if (error instanceof DecompressionLimit) return failed("tool_response_too_large", error.message);
+  if (error instanceof EncodingRefused) return failed("tool_failed", error.message);
+  if (error instanceof RedirectRefused) return failed("tool_http_error", error.message);
+  const blocked = blockedBy(error);
+  if (blocked !== null)
+    return { ...failed(blocked.code, blocked.message), ...(blocked.afterRedirect ? { uncertain: true } : {}) };
+  const answer = failed(
+    "tool_failed",
+    error instanceof RedirectFailed
+      ? error.message
+      : "The request failed: the server could not be reached or broke off.",
+  );
   return wasNotSent(error) ? answer : { ...answer, uncertain: true };
 }

@@ -1,8 +1,8 @@
 import { type HttpToolSpec, LIMITS } from "@maru/contract";
-import type { Egress } from "../egress/index.ts";
-import { failed, type PreparedTool, type ToolCallContext, type ToolResult } from "../kind.ts";
+import type { Egress, Redirects } from "../egress/index.ts";
+import { failed, type PreparedTool, type ToolAnnotations, type ToolCallContext, type ToolResult } from "../kind.ts";
 import { createArgumentCheck } from "../schema/check.ts";
-import { SecretUnavailable } from "../secrets/reference.ts";
+import { SecretUnavailable, secretNamesIn } from "../secrets/reference.ts";
 import { exchange, type OutgoingRequest, type Pace, REAL_PACE } from "./exchange.ts";
 import { failureOf } from "./failure.ts";
 import { readPages } from "./pages.ts";
@@ -17,6 +17,8 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress, pace: Pace =
   const reader = createReplyReader(response);
   const selection = createSelection(response?.select);
   const retries = spec.effect === "at_most_once" ? 0 : (spec.retries ?? LIMITS.retries.default);
+  // As long as the tool itself may take: its manifest says how slow the server is.
+  const fixed = { egress, retries, redirects: redirectsOf(spec), headersTimeoutMs: timeoutMs, pace };
   const maxBytes = response?.maxBytes ?? LIMITS.responseBytes.default;
 
   const send = async (
@@ -26,7 +28,7 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress, pace: Pace =
     reason: (error: unknown) => string,
   ): Promise<ToolResult> => {
     const budget = { left: maxBytes, max: maxBytes };
-    const ask = (url: string) => exchange({ ...request, url }, { egress, retries, budget, pace, ...limits });
+    const ask = (url: string) => exchange({ ...request, url }, { ...fixed, budget, ...limits });
     if (pagination === undefined) return reader.read(await ask(request.url));
     return readPages(request.url, pagination, { selection, ask, reason, maxOutputBytes: context.maxOutputBytes });
   };
@@ -34,6 +36,7 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress, pace: Pace =
   return {
     declaration: { name: spec.name, description: spec.description, parameters: spec.parameters },
     effect: spec.effect,
+    annotations: annotationsOf(spec),
     checkArguments: createArgumentCheck(spec.parameters),
     async call(args, context) {
       const late = new AbortController();
@@ -60,4 +63,18 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress, pace: Pace =
       }
     },
   };
+}
+
+/** What the method says of its effects (RFC 9110 §9.2.1), and what the manifest says of it. */
+const annotationsOf = ({ request: { method }, annotations }: HttpToolSpec): ToolAnnotations => ({
+  ...(method === "GET" || method === "HEAD" ? { readOnly: true } : {}),
+  ...(method === "DELETE" ? { destructive: true } : {}),
+  ...annotations,
+});
+
+/** Secrets stay with the server they are for: a redirect to another does not take them along. */
+function redirectsOf({ redirects, request }: HttpToolSpec): Redirects | null {
+  if (redirects === undefined) return null;
+  const sensitive = Object.keys(request.headers).filter((name) => secretNamesIn(request.headers[name]).length > 0);
+  return { max: redirects, sensitive, sensitiveBody: secretNamesIn([request.body, request.form]).length > 0 };
 }

@@ -82,7 +82,6 @@ export function createRequest(request: HttpToolSpec["request"]): FillRequest {
       headers: {
         "user-agent": "maru",
         accept: "application/json, text/*;q=0.9, */*;q=0.1",
-        "accept-encoding": "identity",
         "x-run-epoch": String(context.epoch),
         "idempotency-key": context.idempotencyKey,
         ...(content === null ? {} : { "content-type": content.type }),

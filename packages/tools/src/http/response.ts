@@ -34,17 +34,10 @@ export function createReplyReader(spec: HttpResponseSpec = {}): ReplyReader {
 export function refuseFailure(reply: Reply): void {
   const { status, headers, bytes } = reply;
   if (status >= 300 && status < 400)
-    throw new CallFailed("tool_http_error", `The server answered ${status}: redirects are not followed.`);
-  const isError = status >= 400;
-  const encoding = String(headers["content-encoding"] ?? "identity").toLowerCase();
+    throw new CallFailed("tool_http_error", `The server answered ${status}: this redirect is not followed.`);
   const asks = retryAfterMs(headers, 0) === null ? "" : `, Retry-After: ${headers["retry-after"]}`;
   const head = `HTTP ${status}${asks}\n`;
-  if (encoding !== "identity")
-    throw new CallFailed(
-      isError ? "tool_http_error" : "tool_failed",
-      `${isError ? head : ""}The server sent the reply encoded as ${encoding}, which was not asked for.`,
-    );
-  if (!isError) return;
+  if (status < 400) return;
   if (bytes.length === 0) throw new CallFailed("tool_http_error", `${head}(no content)`);
   const contentType = typeOf(reply);
   if (!isText(bytes, contentType)) throw new CallFailed("tool_http_error", `${head}The reply is ${described(reply)}.`);

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createEgress, type Egress } from "../egress/index.ts";
+import type { Egress } from "../egress/index.ts";
+import { openEgress } from "./egress.ts";
 
 export interface Seen {
   readonly method: string | undefined;
@@ -31,7 +32,7 @@ export async function openServer(hosts: readonly string[]): Promise<TestServer> 
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const egress = createEgress({
+  const egress = openEgress({
     allow: {
       ...Object.fromEntries(hosts.map((host) => [host, origin])),
       "closed.example.com": "http://127.0.0.1:1",
