@@ -1,6 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compactJson, elementsOf, parsePointer, partsOf } from "./json-text.ts";
+import { compactJson, createPicker, elementsOf, type Pointer, parsePointer } from "./json-text.ts";
+
+const partsOf = (json: string, pointers: readonly Pointer[]) => createPicker(pointers)(json);
 
 /** What a walk over the parsed document finds; undefined where that is nothing. */
 function walk(value: unknown, pointer: readonly string[]): unknown {

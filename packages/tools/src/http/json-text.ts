@@ -14,13 +14,17 @@ export function isJson(text: string): boolean {
 /** Without its white space: the model pays for every token of it. */
 export function compactJson(json: string): string {
   let output = "";
-  let outside = 0;
-  for (let quote = json.indexOf('"'); quote >= 0; quote = json.indexOf('"', outside)) {
-    const end = stringEnd(json, quote);
-    output += json.slice(outside, quote).replace(/\s+/g, "") + json.slice(quote, end);
-    outside = end;
+  let from = 0;
+  for (let at = 0; at < json.length; ) {
+    const char = json.charCodeAt(at);
+    if (char === QUOTE) at = stringEnd(json, at);
+    else if (isSpace(char)) {
+      output += json.slice(from, at);
+      at = pastSpace(json, at);
+      from = at;
+    } else at++;
   }
-  return output + json.slice(outside).replace(/\s+/g, "");
+  return output + json.slice(from);
 }
 
 /** The reference tokens of a JSON pointer (RFC 6901). */
@@ -40,11 +44,10 @@ interface Branch {
 }
 
 /**
- * The text of what each pointer leads to, null where that is nothing: what `JSON.parse` and a walk would find, of a key that
- * stands twice the last. One pass over the text for all pointers.
+ * Finds the text of what each pointer leads to, null where that is nothing: what `JSON.parse` and a walk would find, of a key
+ * that stands twice the last. One pass over the text for all pointers.
  */
-export function partsOf(json: string, pointers: readonly Pointer[]): (string | null)[] {
-  const found = pointers.map((): string | null => null);
+export function createPicker(pointers: readonly Pointer[]): (json: string) => (string | null)[] {
   const root: Branch = { ends: [], children: new Map() };
   for (const [index, pointer] of pointers.entries()) {
     let branch = root;
@@ -55,24 +58,27 @@ export function partsOf(json: string, pointers: readonly Pointer[]): (string | n
     }
     branch.ends.push(index);
   }
-  const forget = ({ ends, children }: Branch): void => {
-    for (const index of ends) found[index] = null;
-    children.forEach(forget);
-  };
-  /** Answers where the value that begins at `start` ends. */
-  const visit = (start: number, branch: Branch): number => {
-    const member = (token: string, at: number): number => {
-      const child = branch.children.get(token);
-      if (child === undefined) return valueEnd(json, at);
-      forget(child);
-      return visit(at, child);
+  return (json) => {
+    const found = pointers.map((): string | null => null);
+    const forget = ({ ends, children }: Branch): void => {
+      for (const index of ends) found[index] = null;
+      children.forEach(forget);
     };
-    const end = branch.children.size === 0 ? valueEnd(json, start) : eachMember(json, start, member);
-    for (const index of branch.ends) found[index] = json.slice(start, end);
-    return end;
+    /** Answers where the value that begins at `start` ends. */
+    const visit = (start: number, branch: Branch): number => {
+      const member = (token: string, at: number): number => {
+        const child = branch.children.get(token);
+        if (child === undefined) return valueEnd(json, at);
+        forget(child);
+        return visit(at, child);
+      };
+      const end = branch.children.size === 0 ? valueEnd(json, start) : eachMember(json, start, member);
+      for (const index of branch.ends) found[index] = json.slice(start, end);
+      return end;
+    };
+    visit(pastSpace(json, 0), root);
+    return found;
   };
-  visit(pastSpace(json, 0), root);
-  return found;
 }
 
 /** The text of each element of a list; null when it is no list. */
@@ -113,11 +119,11 @@ const keyOf = (written: string): string =>
 function valueEnd(json: string, start: number): number {
   let depth = 0;
   for (let at = start; ; ) {
-    const char = json[at];
-    if (char === '"') at = stringEnd(json, at);
+    const char = json.charCodeAt(at);
+    if (char === QUOTE) at = stringEnd(json, at);
     else {
-      if (char === "{" || char === "[") depth++;
-      else if (char === "}" || char === "]") depth--;
+      if (char === OPEN_BRACE || char === OPEN_BRACKET) depth++;
+      else if (char === CLOSE_BRACE || char === CLOSE_BRACKET) depth--;
       else if (depth === 0) return scalarEnd(json, at);
       at++;
     }
@@ -127,7 +133,10 @@ function valueEnd(json: string, start: number): number {
 
 function scalarEnd(json: string, start: number): number {
   let at = start;
-  while (at < json.length && !/[\s,\]}]/.test(json[at] as string)) at++;
+  for (; at < json.length; at++) {
+    const char = json.charCodeAt(at);
+    if (char === COMMA || char === CLOSE_BRACE || char === CLOSE_BRACKET || isSpace(char)) break;
+  }
   return at;
 }
 
@@ -139,9 +148,12 @@ function stringEnd(json: string, start: number): number {
 
 function pastSpace(json: string, start: number): number {
   let at = start;
-  while (/\s/.test(json[at] ?? "")) at++;
+  while (isSpace(json.charCodeAt(at))) at++;
   return at;
 }
+
+const [QUOTE, COMMA, OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x22, 0x2c, 0x7b, 0x7d, 0x5b, 0x5d];
+const isSpace = (char: number): boolean => char === 0x20 || char === 0x0a || char === 0x0d || char === 0x09;
 
 /** Whether an odd number of backslashes stands before. */
 function isEscaped(text: string, index: number): boolean {

@@ -2,7 +2,7 @@ import type { PaginationSpec } from "@maru/contract";
 import { succeeded, type ToolResult } from "../kind.ts";
 import type { Reply } from "./exchange.ts";
 import { CallFailed } from "./failure.ts";
-import { elementsOf, type Pointer, parsePointer, partsOf } from "./json-text.ts";
+import { createPicker, elementsOf, parsePointer } from "./json-text.ts";
 import { nextLink } from "./link.ts";
 import { jsonOf, refuseFailure } from "./response.ts";
 import type { Selection } from "./select.ts";
@@ -23,7 +23,7 @@ export interface PagesOptions {
  * @throws CallFailed when the first page is not one, or what `ask` throws for it
  */
 export async function readPages(first: string, spec: PaginationSpec, options: PagesOptions): Promise<ToolResult> {
-  const pointers = { items: parsePointer(spec.items), next: spec.next === "link" ? null : parsePointer(spec.next) };
+  const partsOf = createPicker([spec.items, ...(spec.next === "link" ? [] : [spec.next])].map(parsePointer));
   const lines: string[] = [];
   let bytes = 0;
   const asked = new Set<string>();
@@ -32,7 +32,7 @@ export async function readPages(first: string, spec: PaginationSpec, options: Pa
     asked.add(url);
     let page: { items: string[]; next: string | null };
     try {
-      page = pageOf(await options.ask(url), first, spec, pointers);
+      page = pageOf(await options.ask(url), first, spec, partsOf);
     } catch (error) {
       if (asked.size === 1) throw error;
       ending = `(page ${asked.size} could not be read: ${options.reason(error)})`;
@@ -60,19 +60,16 @@ function pageOf(
   reply: Reply,
   first: string,
   spec: PaginationSpec,
-  pointers: { items: Pointer; next: Pointer | null },
+  partsOf: (json: string) => (string | null)[],
 ): { items: string[]; next: string | null } {
   refuseFailure(reply);
   if (reply.bytes.length === 0) return { items: [], next: null };
   const json = jsonOf(reply);
-  const [list = null, found = null] = partsOf(json, [
-    pointers.items,
-    ...(pointers.next === null ? [] : [pointers.next]),
-  ]);
+  const [list = null, found = null] = partsOf(json);
   const items = list === null ? null : elementsOf(list);
   if (items === null)
     throw new CallFailed("tool_response_invalid", `The reply has no list at ${spec.items || "its top"}.`);
-  const next = pointers.next === null ? nextLink(reply.headers.link) : cursorOf(found);
+  const next = spec.next === "link" ? nextLink(reply.headers.link) : cursorOf(found);
   if (next === null) return { items, next };
   if (spec.as !== "url") return { items, next: withQuery(first, spec.as.slice("query:".length), next) };
   const url = URL.parse(next, reply.url);

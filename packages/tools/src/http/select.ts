@@ -1,4 +1,4 @@
-import { compactJson, type Pointer, parsePointer, partsOf } from "./json-text.ts";
+import { compactJson, createPicker, parsePointer } from "./json-text.ts";
 
 /** What of a reply the model reads. */
 export interface Selection {
@@ -11,9 +11,9 @@ export interface Selection {
 export function createSelection(select: string | Readonly<Record<string, string>> | undefined): Selection {
   if (select === undefined) return { ofReply: compactJson, ofItem: compactJson };
   if (typeof select === "string") {
-    const pointers = [parsePointer(select)];
+    const parts = createPicker([parsePointer(select)]);
     const pick = (json: string): string | null => {
-      const [part = null] = partsOf(json, pointers);
+      const [part = null] = parts(json);
       return part === null ? null : compactJson(part);
     };
     return {
@@ -22,9 +22,9 @@ export function createSelection(select: string | Readonly<Record<string, string>
     };
   }
   const names = Object.keys(select);
-  const pointers = names.map((name): Pointer => parsePointer(select[name] as string));
+  const partsOf = createPicker(names.map((name) => parsePointer(select[name] as string)));
   const pick = (json: string): { object: string; missing: string[] } => {
-    const parts = partsOf(json, pointers);
+    const parts = partsOf(json);
     const there = names.flatMap((name, index) => {
       const part = parts[index] ?? null;
       return part === null ? [] : [`${JSON.stringify(name)}:${compactJson(part)}`];
