@@ -130,7 +130,7 @@ test("a call that may happen at most once is sent once, whatever the server says
   expect(tools.arrivals).toHaveLength(1);
 });
 
-test("bytes stay out of the prompt", async () => {
+test("bytes stay out of the prompt, and are kept", async () => {
   const text = manifest("pictures", {
     tools: `    - { name: look, type: http, description: Looks, request: { url: "https://shop.example.com/picture" } }
 `,
@@ -138,7 +138,9 @@ test("bytes stay out of the prompt", async () => {
   await house.deploy(person, text);
   expect(await toolStep("pictures", "look", {})).toMatchObject({
     state: "done",
-    output: "Received reply.png: image/png, 5 bytes. It is not text and can't be read here.",
+    output: expect.stringMatching(
+      /^The reply is image\/png, 5 bytes: not text\.\n\[kept: reply\.png \(image\/png, 5 bytes\) as \S+\]$/,
+    ),
   });
 });
 

@@ -115,7 +115,7 @@ export async function play(baseUrl: string, { host, stream, thinking }: Cell, in
       describeError: describeModelError,
     },
     tools: {
-      prepare: async () => ({
+      prepare: () => ({
         declarations: [weather.declaration],
         names: ["get_weather"],
         get: (name) => (name === "get_weather" ? weather : undefined),
@@ -124,6 +124,7 @@ export async function play(baseUrl: string, { host, stream, thinking }: Cell, in
       parseArguments,
       secrets: async () => new Map(),
     },
+    artifacts: { keep: async () => "full" },
     children: { start: async () => ({ kind: "refused", code: "unknown_agent", message: "There are no others." }) },
     journal: {
       write: async (_claim, entry) => {

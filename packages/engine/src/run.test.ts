@@ -149,11 +149,12 @@ function world(
           : { code: "model_failed", message: String(error) },
     },
     tools: {
-      prepare: async () => set,
+      prepare: () => set,
       checker: () => (value) => ((value as { ok?: unknown }).ok === true ? null : "ok must be true"),
       parseArguments,
       secrets: async () => new Map(),
     },
+    artifacts: { keep: async () => "full" },
     children: { start: async () => ({ kind: "refused", code: "unknown_agent", message: "There are no others." }) },
     journal: {
       write: async (_claim, entry) => {

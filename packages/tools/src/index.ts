@@ -1,5 +1,5 @@
 import type { ProblemDetail, ToolSpec } from "@maru/contract";
-import { deeperThan, OPEN_POLICY } from "@maru/domain";
+import { deeperThan } from "@maru/domain";
 import { prepareAgentTool } from "./agent.ts";
 import { prepareBuiltin } from "./builtin.ts";
 import { prepareClientTool } from "./client.ts";
@@ -56,7 +56,7 @@ export interface ToolDeps {
 
 const uncalled = () => Promise.reject(new Error("These tools are looked at, and not to be called."));
 /** For tools nobody calls: somebody looks at their declarations, or at arguments. */
-export const UNCALLED: ToolDeps = { egress: { request: uncalled }, policy: { known: OPEN_POLICY, read: uncalled } };
+export const UNCALLED: ToolDeps = { egress: { request: uncalled }, policy: uncalled };
 
 /**
  * Makes a revision's tools callable, whatever their kind: a call passes the workspace's policy, and its result the guard, where

@@ -63,6 +63,11 @@ export interface PreparedTool {
   readonly declaration: ToolDeclaration;
   readonly effect: EffectClass;
   readonly annotations?: ToolAnnotations;
+  /**
+   * Whether the workspace's policy does not allow it, as it is now: a call says so, and nobody is to be asked about one. Not
+   * there = it is allowed. Rejects when the policy can't be read.
+   */
+  denied?(): Promise<boolean>;
   /** Whether a person has to approve a call with these arguments. Not there = never. */
   needsApproval?(args: unknown): boolean;
   /** What becomes of a call whose outcome can't be known. Not there = tell_model. */

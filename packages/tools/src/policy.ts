@@ -3,22 +3,13 @@ import { allowsHost, deniesTool } from "@maru/domain";
 import { failed, type PreparedTool } from "./kind.ts";
 import { namesOf } from "./pin.ts";
 
-/** What a workspace lets its tools do, for tools that are to be called. */
-export interface ToolPolicy {
-  /** When the tools were prepared: of what it denies nobody is asked anything. */
-  readonly known: PolicyRules;
-  /** At the moment of a call. */
-  read(): Promise<PolicyRules>;
-}
+/** What a workspace lets its tools do, at this moment. Rejects when that can't be read. */
+export type ToolPolicy = () => Promise<PolicyRules>;
 
 /** A tool under its workspace's policy, whatever was allowed when its revision was deployed. */
 export function underPolicy(tool: PreparedTool, kind: ToolSpec["type"], policy: ToolPolicy): PreparedTool {
-  const { name } = tool.declaration;
-  const call: PreparedTool["call"] = async (args, context) =>
-    deniesTool(await policy.read(), kind, name) ? DENIED : tool.call(args, context);
-  if (!deniesTool(policy.known, kind, name)) return { ...tool, call };
-  const { client: _client, needsApproval: _approval, ...rest } = tool;
-  return { ...rest, call: async () => DENIED };
+  const denied = async () => deniesTool(await policy(), kind, tool.declaration.name);
+  return { ...tool, denied, call: async (args, context) => ((await denied()) ? DENIED : tool.call(args, context)) };
 }
 
 const DENIED = failed("policy_denied", "The workspace's policy does not allow this tool.");

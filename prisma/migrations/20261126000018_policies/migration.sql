@@ -52,10 +52,11 @@ CREATE OR REPLACE FUNCTION required_action(p_workspace uuid, p_run uuid, p_until
     'expires_at', p_until,
     'tool_results', COALESCE(jsonb_agg(jsonb_build_object('call_id', 'call_' || s.seq, 'step', s.seq, 'name', s.name,
         'arguments', s.input->>'arguments') ORDER BY s.seq) FILTER (WHERE s.kind = 'input'), '[]'),
+    'runs', COALESCE(jsonb_agg(jsonb_build_object('run_id', s.input->>'run', 'step', s.seq, 'name', s.name) ORDER BY s.seq) FILTER (WHERE s.kind = 'run'), '[]'),
     'approvals', COALESCE(jsonb_agg(jsonb_build_object('call_id', 'call_' || s.seq, 'step', (s.input->>'step')::int, 'name', s.name,
         'arguments', s.input->>'arguments', 'question', s.input->>'question')
         || CASE WHEN s.input ? 'annotations' THEN jsonb_build_object('annotations', s.input->'annotations') ELSE '{}' END
         ORDER BY s.seq) FILTER (WHERE s.kind = 'approval'), '[]'))
     FROM run_steps s
-   WHERE s.workspace_id = p_workspace AND s.run_id = p_run AND s.state = 'waiting' AND s.kind IN ('input', 'approval')
+   WHERE s.workspace_id = p_workspace AND s.run_id = p_run AND s.state = 'waiting' AND waits_for_somebody(s)
 $$;

@@ -1,13 +1,5 @@
 import { randomUUID } from "node:crypto";
-import {
-  createEnvelopeSealer,
-  createSealer,
-  deriveKey,
-  ENDPOINT_KEYS,
-  OPEN_POLICY,
-  SECRETS,
-  WEBHOOK_SECRETS,
-} from "@maru/domain";
+import { createEnvelopeSealer, createSealer, deriveKey, ENDPOINT_KEYS, SECRETS, WEBHOOK_SECRETS } from "@maru/domain";
 import type { EnginePorts } from "@maru/engine";
 import { createLiveBus, createRedisSlots, createWakeUps, type LiveBus, receiveWakeUps } from "@maru/queue";
 import { createPolicyReader, createSecretReader, type NextRun, openStore } from "@maru/store";
@@ -111,10 +103,9 @@ export async function createWorker(deps: {
   const ports: EnginePorts = {
     model: models.port,
     tools: {
-      async prepare(workspaceId, specs) {
-        const read = () => policies.of(workspaceId);
-        const known = specs.length === 0 ? OPEN_POLICY : await read();
-        return prepareTools(specs, { egress: egress.forWorkspace(workspaceId), policy: { known, read }, sandbox });
+      prepare: (workspaceId, specs) => {
+        const policy = () => policies.of(workspaceId);
+        return prepareTools(specs, { egress: egress.forWorkspace(workspaceId), policy, sandbox });
       },
       checker: createArgumentCheck,
       parseArguments,
@@ -127,6 +118,7 @@ export async function createWorker(deps: {
         return result;
       },
     },
+    artifacts: { keep: (claim, step, attachment) => store.artifacts.keep(claim, { step, ...attachment }) },
     children: children.port,
     live: live.port,
     clock: { now, date: () => new Date(), after },

@@ -53,5 +53,7 @@ export function decompressed(
       else done(null, chunk);
     },
   });
+  // As of every body: see the request.
+  capped.on("error", () => {});
   return pipeline(body, decoder, capped, () => {});
 }

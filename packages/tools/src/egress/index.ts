@@ -126,7 +126,7 @@ export function createEgress(options: EgressOptions): EgressGate {
     const { signal, silence, headersTimeoutMs, unlimited } = request;
     const release = unlimited ? () => {} : await slots.take(`${workspaceId} ${parsed.origin}`, signal);
     try {
-      return await (origin === undefined ? outside : inside).compose(releasing(release)).request({
+      const response = await (origin === undefined ? outside : inside).compose(releasing(release)).request({
         origin: origin ?? parsed.origin,
         path: `${parsed.pathname}${parsed.search}`,
         method: method as Dispatcher.HttpMethod,
@@ -136,6 +136,9 @@ export function createEgress(options: EgressOptions): EgressGate {
         ...(headersTimeoutMs === undefined ? {} : { headersTimeout: headersTimeoutMs }),
         ...(silence === "allowed" ? { bodyTimeout: 0 } : {}),
       });
+      // One that ends early while nobody reads it would end the process: whoever reads hears of it anyway.
+      response.body.on("error", () => {});
+      return response;
     } catch (error) {
       release();
       throw error;
@@ -156,11 +159,11 @@ export function createEgress(options: EgressOptions): EgressGate {
       try {
         if (request.redirects !== undefined) next = followed(hop, response, request.redirects, hops);
       } catch (error) {
-        leave(response.body);
+        response.body.destroy();
         throw error;
       }
       if (next === null) return Object.assign(response, { finalUrl: hop.url });
-      leave(response.body);
+      response.body.destroy();
       hop = next;
     }
   };
@@ -191,15 +194,9 @@ function withoutEncoding(response: EgressResponse, caps: Decompress): Decompress
     if (encoding === null) return response;
     return Object.assign(response, { headers, body: decompressed(response.body, encoding, caps) });
   } catch (error) {
-    leave(response.body);
+    response.body.destroy();
     throw error;
   }
-}
-
-/** Nobody reads it: the connection ends here. */
-function leave(body: Readable): void {
-  body.on("error", () => {});
-  body.destroy();
 }
 
 /** Gives a request's place back when its answer is complete, or broke off. */

@@ -50,15 +50,16 @@ export function parseEgressDeny(text: string): AddressRanges {
 }
 
 /** Whether an address may be connected to by an installation: neither denied nor one of this machine's own. */
-export function mayReach(address: string, denied: AddressRanges): boolean {
+export function mayReach(address: string, denied: AddressRanges, own: readonly string[] = ownAddresses()): boolean {
   const parsed = parsedAddress(address);
   if (parsed === null || !isPublicAddress(address)) return false;
   if (denied.some(([range, bits]) => range.kind() === parsed.kind() && parsed.match(range, bits))) return false;
-  // Read each time: addresses come and go, and a connection takes far longer.
-  return !Object.values(networkInterfaces()).some((own) =>
-    own?.some((item) => parsedAddress(item.address)?.toString() === parsed.toString()),
-  );
+  return !own.some((item) => parsedAddress(item)?.toString() === parsed.toString());
 }
+
+/** Read each time: addresses come and go, and a connection takes far longer. */
+const ownAddresses = (): string[] =>
+  Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
 
 /** Top-level domains that are no public one and that networks use inside (RFC 6761, RFC 6762, RFC 7686, ICANN's .internal). */
 const PRIVATE_DOMAINS: ReadonlySet<string> = new Set(

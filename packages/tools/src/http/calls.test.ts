@@ -273,7 +273,7 @@ describe("a reply's type and size", () => {
     const bytes = Buffer.from([1, 2, 3, 0]);
     const result = await get({}, bytes, headers);
     expect(result).toEqual({
-      output: `Received ${name}: ${mediaType}, 4 bytes. It is not text and can't be read here.`,
+      output: `The reply is ${mediaType}, 4 bytes: not text.`,
       isError: false,
       code: null,
       truncated: false,

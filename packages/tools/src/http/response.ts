@@ -1,5 +1,5 @@
 import type { HttpResponseSpec } from "@maru/contract";
-import { type Attachment, succeeded, type ToolResult } from "../kind.ts";
+import { succeeded, type ToolResult } from "../kind.ts";
 import { type Reply, retryAfterMs } from "./exchange.ts";
 import { CallFailed } from "./failure.ts";
 import { compactJson, isJson } from "./json-text.ts";
@@ -89,12 +89,9 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
 /** Bytes that do not go into the prompt. */
 function received(reply: Reply): ToolResult {
   const mediaType = mediaTypeOf(typeOf(reply)) || "application/octet-stream";
-  const attachment: Attachment = { name: nameOf(reply, mediaType), mediaType, bytes: reply.bytes };
   return {
-    ...succeeded(
-      `Received ${attachment.name}: ${mediaType}, ${reply.bytes.length} bytes. It is not text and can't be read here.`,
-    ),
-    attachments: [attachment],
+    ...succeeded(`The reply is ${described(reply)}.`),
+    attachments: [{ name: nameOf(reply, mediaType), mediaType, bytes: reply.bytes }],
   };
 }
 

@@ -11,6 +11,6 @@ export function openEgress(options: Partial<EgressOptions> = {}): Egress & { clo
 /** What tools are made with in tests and benches: no policy, and a way out that nothing has used yet. */
 export const toolDeps = (over: Partial<ToolDeps> = {}): ToolDeps => ({
   egress: openEgress(),
-  policy: { known: OPEN_POLICY, read: async () => OPEN_POLICY },
+  policy: async () => OPEN_POLICY,
   ...over,
 });
