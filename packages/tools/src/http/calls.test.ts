@@ -40,7 +40,7 @@ function tool({ request = {}, ...over }: Over): PreparedTool {
       name: "t",
       description: "d",
       parameters: { type: "object" },
-      timeoutMs: 10_000,
+      timeoutMs: 30_000,
       effect: method === "GET" || method === "HEAD" ? "safe" : "at_most_once",
       ...over,
       request: { method, url: "https://api.example.com/", headers: {}, query: {}, body: null, ...request },

@@ -32,6 +32,7 @@ beforeAll(async () => {
   egress = openEgress({
     allow: { "api.example.com": origin, "closed.example.com": "http://127.0.0.1:1" },
     resolve: async () => [{ address: "10.0.0.7" }],
+    connectTimeoutMs: 20_000,
   });
 });
 beforeEach(() => {
@@ -55,7 +56,7 @@ function tool(request: Partial<HttpToolSpec["request"]>, over: Partial<HttpToolS
       description: "d",
       parameters: { type: "object" },
       request: { method, url: "https://api.example.com/", headers: {}, query: {}, body: null, ...request },
-      timeoutMs: 10_000,
+      timeoutMs: 30_000,
       retries: 0,
       effect: method === "GET" || method === "HEAD" ? "safe" : "at_most_once",
       ...over,

@@ -38,6 +38,8 @@ export async function openServer(hosts: readonly string[]): Promise<TestServer> 
       "closed.example.com": "http://127.0.0.1:1",
     },
     resolve: async () => [{ address: "10.0.0.7" }],
+    // A machine that stands still must not look like a server that is away.
+    connectTimeoutMs: 20_000,
   });
   return {
     egress,
