@@ -32,6 +32,8 @@ export const LIMITS = {
   fetchHosts: 64,
   threadTokens: { default: 120_000, min: 1_000, max: 1_000_000 },
   toolsPerAgent: 128,
+  /** Of an agent's revisions: older ones that never ran, were never released and have no label are removed. */
+  revisionsKept: 100,
   /** Runs below one another: a run that nobody's agent started has none above it. */
   agentDepth: 5,
   fallbacks: 5,
@@ -221,9 +223,20 @@ export const HttpToolManifest = Type.Object(
   closed,
 );
 
+export const BuiltinName = Type.Enum([
+  "calculator",
+  "current_time",
+  "date_math",
+  "http_fetch",
+  "json_query",
+  "regex",
+  "text_diff",
+]);
+export type BuiltinName = Static<typeof BuiltinName>;
+
 export const BuiltinToolManifest = Type.Object(
   {
-    name: Type.Enum(["calculator", "current_time", "http_fetch"]),
+    name: BuiltinName,
     type: Type.Literal("builtin"),
     hosts: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 260 }), {
@@ -379,7 +392,7 @@ export type ApprovalSpec = "always" | { readonly when: { readonly [key: string]:
 
 export interface BuiltinToolSpec {
   readonly type: "builtin";
-  readonly name: "calculator" | "current_time" | "http_fetch";
+  readonly name: BuiltinName;
   /** Of `http_fetch`, in lower case. Not there = every public host. */
   readonly hosts?: readonly string[];
   readonly approval?: ApprovalSpec;

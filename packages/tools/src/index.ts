@@ -1,12 +1,13 @@
 import type { ProblemDetail, ToolSpec } from "@maru/contract";
 import { deeperThan } from "@maru/domain";
 import { prepareAgentTool } from "./agent.ts";
-import { prepareBuiltin } from "./builtin.ts";
+import { prepareBuiltin } from "./builtin/index.ts";
 import { prepareClientTool } from "./client.ts";
 import type { Sandbox } from "./code/sandbox.ts";
 import { prepareCodeTool, prepareFunctionTool } from "./code/tool.ts";
 import type { Egress } from "./egress/index.ts";
 import { fetchHostProblems } from "./fetch-page/hosts.ts";
+import { prepareFetchPage } from "./fetch-page/index.ts";
 import { checkHttpTool } from "./http/check.ts";
 import { prepareHttpTool } from "./http/index.ts";
 import type { PreparedTool, ToolSet } from "./kind.ts";
@@ -83,7 +84,9 @@ function prepared(spec: ToolSpec, { egress, sandbox }: ToolDeps): PreparedTool[]
     case "agent":
       return [prepareAgentTool(spec)];
     case "builtin":
-      return [prepareBuiltin(spec, egress)];
+      return [
+        spec.name === "http_fetch" ? prepareFetchPage(spec, egress) : prepareBuiltin({ ...spec, name: spec.name }),
+      ];
     case "client":
       return [prepareClientTool(spec)];
     case "code":

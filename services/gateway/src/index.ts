@@ -43,6 +43,7 @@ import { runRoutes } from "./routes/runs.ts";
 import { secretRoutes } from "./routes/secrets.ts";
 import { threadRoutes } from "./routes/threads.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
+import { createRunControl } from "./runs.ts";
 import { createHeads } from "./streams/heads.ts";
 
 export { type GatewayConfig, gatewayConfig } from "./config.ts";
@@ -140,6 +141,7 @@ export async function createGateway(deps: {
   const secretReader = createSecretReader({ secrets: store.secrets, sealer: secretSealer, logger: app.log });
   const { serving } = config;
   const allowedHosts = Object.keys(config.egressAllow);
+  const control = createRunControl({ store, wakeUps, bus });
   const handlers: Handlers = {
     ...authRoutes({
       store,
@@ -154,6 +156,7 @@ export async function createGateway(deps: {
     }),
     ...deploymentRoutes({
       store,
+      control,
       pages,
       serving,
       allowedHosts,
@@ -164,7 +167,7 @@ export async function createGateway(deps: {
     }),
     ...runRoutes({
       store,
-      wakeUps,
+      control,
       bus,
       heads,
       pages,
