@@ -6,6 +6,8 @@ import { prepareClientTool } from "./client.ts";
 import type { Sandbox } from "./code/sandbox.ts";
 import { prepareCodeTool, prepareFunctionTool } from "./code/tool.ts";
 import type { Egress } from "./egress/index.ts";
+import { fetchHostProblems } from "./fetch-page/hosts.ts";
+import { prepareFetchPage } from "./fetch-page/index.ts";
 import { checkHttpTool } from "./http/check.ts";
 import { prepareHttpTool } from "./http/index.ts";
 import type { PreparedTool, ToolSet } from "./kind.ts";
@@ -86,7 +88,9 @@ function prepared(spec: ToolSpec, { egress, sandbox, memory }: ToolDeps): Prepar
     case "agent":
       return [prepareAgentTool(spec)];
     case "builtin":
-      return [prepareBuiltin(spec)];
+      return [
+        spec.name === "http_fetch" ? prepareFetchPage(spec, egress) : prepareBuiltin({ ...spec, name: spec.name }),
+      ];
     case "client":
       return [prepareClientTool(spec)];
     case "code":
@@ -123,7 +127,8 @@ export function checkToolSpec(
     hasSecret?: (name: string) => boolean;
   } = {},
 ): ProblemDetail[] {
-  if (spec.type === "builtin" || spec.type === "code" || spec.type === "memory") return [];
+  if (spec.type === "code" || spec.type === "memory") return [];
+  if (spec.type === "builtin") return fetchHostProblems(spec.hosts, pointer, options.allowedHosts ?? []);
   if (spec.type === "client" || spec.type === "function" || spec.type === "agent")
     return spec.parameters === undefined ? [] : schemaProblems(spec.parameters, `${pointer}/parameters`);
   return [

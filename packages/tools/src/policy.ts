@@ -45,8 +45,11 @@ function destinationsOf(spec: ToolSpec): { readonly place: string; readonly url:
   switch (spec.type) {
     case "http":
       return [{ place: "/request/url", url: spec.request.url.replace(/\{[^}]*\}/g, "x") }];
-    case "agent":
     case "builtin":
+      return (spec.hosts ?? []).flatMap((host, index) =>
+        host.startsWith("*.") ? [] : [{ place: `/hosts/${index}`, url: `https://${host}/` }],
+      );
+    case "agent":
     case "client":
     case "code":
     case "function":

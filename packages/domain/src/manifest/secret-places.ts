@@ -7,6 +7,7 @@ const ALLOWED = [
   /^\/spec\/tools\/\d+\/request\/url$/,
   /^\/spec\/tools\/\d+\/request\/(?:headers|query)\/[^/]+$/,
   /^\/spec\/tools\/\d+\/request\/body(?:\/|$)/,
+  /^\/spec\/tools\/\d+\/request\/form\/[^/]+(?:\/\d+)?$/,
 ];
 /** JavaScript, where the same words are a template of the language's own; nothing is filled in there. */
 const CODE = /^\/spec\/tools\/\d+\/source$/;
@@ -26,7 +27,8 @@ export function misplacedSecrets(manifest: unknown): ProblemDetail[] {
       errors.push({
         pointer,
         code: "secret_not_allowed_here",
-        detail: "Secrets may stand in the values of a tool's headers and query, and in the strings of its body.",
+        detail:
+          "Secrets may stand in the values of a tool's headers and query, and in the strings of its body or form.",
       });
   };
   const walk = (value: unknown, pointer: string): void => {
