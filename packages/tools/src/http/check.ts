@@ -1,7 +1,7 @@
 import { type HttpToolSpec, LIMITS, type ProblemCode, type ProblemDetail } from "@maru/contract";
 import { urlRefusal } from "../egress/verdict.ts";
 import { mentionsSecret, secretsOf } from "../secrets/reference.ts";
-import { CONTROL_CHARACTERS } from "./index.ts";
+import { CONTROL_CHARACTERS } from "./send.ts";
 import { parseTemplate, placesOf, type Template } from "./template.ts";
 import { parseUrlTemplate, type UrlTemplate } from "./url.ts";
 

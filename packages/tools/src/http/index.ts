@@ -1,16 +1,13 @@
 import type { HttpToolSpec } from "@maru/contract";
-import { type Egress, EgressBlocked } from "../egress/index.ts";
+import type { Egress } from "../egress/index.ts";
 import { failed, type PreparedTool, type ToolCallContext, type ToolResult } from "../kind.ts";
 import { createArgumentCheck } from "../schema/check.ts";
-import { needSecrets, SecretUnavailable, secretNamesIn, secretsOf } from "../secrets/reference.ts";
-import { readResponse } from "./response.ts";
+import { needSecrets, secretNamesIn, secretsOf } from "../secrets/reference.ts";
+import { type BuiltRequest, CONTROL_CHARACTERS, headerValue, sendRequest } from "./send.ts";
 import { argumentOf, fillTemplate, parseTemplate, placesOf, type SecretValues } from "./template.ts";
 import { fillUrl, parseQueryEntry, parseUrlTemplate } from "./url.ts";
 
 const BODY_METHODS: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
-/** What RFC 9110 §5.5 keeps out of a field value. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters looked for
-export const CONTROL_CHARACTERS = /[\0-\x08\x0a-\x1f\x7f]/;
 
 /** An HTTP call as a tool. The spec was checked at deploy, so its templates parse. */
 export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedTool {
@@ -27,11 +24,7 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedToo
   const secretNames = secretNamesIn(request);
   const hasBody = BODY_METHODS.has(request.method) || (request.method === "DELETE" && request.body !== null);
 
-  const send = async (
-    args: Record<string, unknown>,
-    context: ToolCallContext,
-    signal: AbortSignal,
-  ): Promise<ToolResult> => {
+  const build = async (args: Record<string, unknown>, context: ToolCallContext): Promise<BuiltRequest | ToolResult> => {
     // Arguments no template mentions still have to go somewhere: into the body, or where there is none into the query.
     const rest = Object.keys(args).filter((name) => !used.has(name));
     const secrets = await needSecrets(secretNames, context.secrets);
@@ -41,13 +34,7 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedToo
     } catch (error) {
       return failed("tool_arguments_invalid", error instanceof Error ? error.message : String(error));
     }
-    const sent: Record<string, string> = {
-      "user-agent": "maru",
-      accept: "application/json, text/*;q=0.9, */*;q=0.1",
-      "accept-encoding": "identity",
-      "x-run-epoch": String(context.epoch),
-      "idempotency-key": context.idempotencyKey,
-    };
+    const sent: Record<string, string> = {};
     for (const { name, value } of headers) {
       const text = fillTemplate(value, args, secrets, (item) => item);
       if (text === null) continue;
@@ -59,7 +46,7 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedToo
           "tool_arguments_invalid",
           `${placesOf(value).join(", ")} goes into a header: it must be one line.`,
         );
-      sent[name.toLowerCase()] = Buffer.from(text, "utf8").toString("latin1");
+      sent[name.toLowerCase()] = headerValue(text);
     }
     const content =
       request.body === null
@@ -67,50 +54,16 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress): PreparedToo
         : fillBody(request.body, args, secrets);
     const body = hasBody && content !== undefined ? JSON.stringify(content) : null;
     if (body !== null) sent["content-type"] ??= "application/json";
-    const response = await egress.request({ method: request.method, url: target, headers: sent, body, signal });
-    return readResponse(response);
+    return { method: request.method, url: target, headers: sent, body };
   };
 
   return {
     declaration: { name: spec.name, description: spec.description, parameters: spec.parameters },
     effect: spec.effect,
     checkArguments: createArgumentCheck(spec.parameters),
-    async call(args, context) {
-      const late = new AbortController();
-      const timer = setTimeout(() => late.abort(), spec.timeoutMs);
-      try {
-        return await send(args, context, AbortSignal.any([context.signal, late.signal]));
-      } catch (error) {
-        if (context.signal.aborted) throw context.signal.reason;
-        if (error instanceof SecretUnavailable) throw error;
-        if (late.signal.aborted)
-          return { ...failed("tool_timeout", `No complete answer in ${spec.timeoutMs} ms.`), uncertain: true };
-        if (isBlocked(error)) return failed("egress_blocked", "The destination is not allowed.");
-        const answer = failed("tool_failed", "The request failed: the server could not be reached or broke off.");
-        return wasNotSent(error) ? answer : { ...answer, uncertain: true };
-      } finally {
-        clearTimeout(timer);
-      }
-    },
+    call: (args, context) => sendRequest(egress, spec.timeoutMs, context, () => build(args, context)),
   };
 }
-
-/** Failures of finding and reaching a server, which come before anything is sent. */
-const BEFORE_SENDING: ReadonlySet<string> = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "UND_ERR_CONNECT_TIMEOUT",
-]);
-const wasNotSent = (error: unknown): boolean =>
-  error instanceof Error &&
-  (("code" in error && BEFORE_SENDING.has(String(error.code))) ||
-    (error.cause !== undefined && wasNotSent(error.cause)));
-
-const isBlocked = (error: unknown): boolean =>
-  error instanceof EgressBlocked || (error instanceof Error && error.cause !== undefined && isBlocked(error.cause));
 
 /**
  * A body template filled in: a string that is just `{name}` becomes the argument itself, whatever its type. Undefined
