@@ -8,8 +8,10 @@ import type { Egress } from "./egress/index.ts";
 import { checkHttpTool } from "./http/check.ts";
 import { prepareHttpTool } from "./http/index.ts";
 import type { PreparedTool, ToolSet } from "./kind.ts";
+import { checkOpenApiTool } from "./openapi/check.ts";
+import { prepareOpenApiTools } from "./openapi/index.ts";
+import { approvalTest } from "./policy.ts";
 import { schemaProblems } from "./schema/admit.ts";
-import { createArgumentCheck } from "./schema/check.ts";
 import { createGuard } from "./secrets/guard.ts";
 import { secretNamesIn } from "./secrets/reference.ts";
 
@@ -48,7 +50,8 @@ export interface ToolDeps {
 /** Makes a revision's tools callable. Whatever its kind, a tool's result passes the guard: that is where secrets end. */
 export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSet {
   const tools = new Map<string, PreparedTool>();
-  const guard = createGuard(secretNamesIn(specs));
+  // What others declared and a revision keeps may look like a reference, and is none.
+  const guard = createGuard(secretNamesIn(specs.map((spec) => ({ ...spec, pinned: null }))));
   const all = specs.flatMap((spec) => prepared(spec, deps).map((tool) => ({ ...tool, ...policyOf(spec) })));
   for (const tool of all.sort((a, b) => (a.declaration.name < b.declaration.name ? -1 : 1)))
     tools.set(tool.declaration.name, guard(tool));
@@ -72,18 +75,17 @@ function prepared(spec: ToolSpec, { egress, sandbox }: ToolDeps): PreparedTool[]
       return [prepareFunctionTool(spec, sandbox)];
     case "http":
       return [prepareHttpTool(spec, egress)];
+    case "openapi":
+      return prepareOpenApiTools(spec, egress);
   }
 }
 
-/** What the manifest says of approval and of outcomes that can't be known. */
+/** What the manifest says of approval and of outcomes that can't be known, where it says the same of all tools of an entry. */
 function policyOf(spec: ToolSpec): Pick<PreparedTool, "needsApproval" | "onUnknown"> {
-  if (spec.type === "client") return {};
+  if (spec.type === "client" || spec.type === "openapi") return {};
   const { approval } = spec;
-  const wrongWith = typeof approval === "object" ? createArgumentCheck({ type: "object", ...approval.when }) : null;
   return {
-    ...(approval === undefined
-      ? {}
-      : { needsApproval: (args: unknown) => wrongWith === null || wrongWith(args) === null }),
+    ...(approval === undefined ? {} : { needsApproval: approvalTest(approval) }),
     ...(spec.type === "http" && spec.onUnknown !== undefined ? { onUnknown: spec.onUnknown } : {}),
   };
 }
@@ -101,9 +103,11 @@ export function checkToolSpec(
   if (spec.type === "builtin" || spec.type === "code") return [];
   if (spec.type === "client" || spec.type === "function")
     return schemaProblems(spec.parameters, `${pointer}/parameters`);
+  const { allowedHosts = [], hasSecret = () => false } = options;
+  if (spec.type === "openapi") return checkOpenApiTool(spec, pointer, allowedHosts, hasSecret);
   return [
     ...schemaProblems(spec.parameters, `${pointer}/parameters`),
-    ...checkHttpTool(spec, pointer, options.allowedHosts ?? [], options.hasSecret ?? (() => false)),
+    ...checkHttpTool(spec, pointer, allowedHosts, hasSecret),
   ];
 }
 

@@ -7,6 +7,7 @@ import {
   type HttpMethod,
   type HttpToolSpec,
   LIMITS,
+  type OpenApiToolSpec,
   type ProblemDetail,
   type ToolManifest,
   type ToolSpec,
@@ -36,6 +37,8 @@ export function normaliseTool(tool: ToolManifest, pointer: string, context: Cont
       return func(tool, pointer, context);
     case "http":
       return http(tool, pointer, context);
+    case "openapi":
+      return openApi(tool, pointer, context);
   }
 }
 
@@ -135,6 +138,31 @@ function http(tool: Of<"http">, pointer: string, context: Context): HttpToolSpec
     effect,
     ...context.approval(tool.approval, pointer),
     ...(tool.on_unknown === undefined || tool.on_unknown === "tell_model" ? {} : { onUnknown: tool.on_unknown }),
+  };
+}
+
+function openApi(tool: Of<"openapi">, pointer: string, context: Context): OpenApiToolSpec {
+  const { url, inline } = tool.document;
+  if ((url === undefined) === (inline === undefined))
+    context.report(`${pointer}/document`, "validation_failed", "Must have url or inline, one of them.");
+  return {
+    type: "openapi",
+    name: tool.name,
+    document: url === undefined ? { inline: (inline ?? {}) as Schema } : { url },
+    ...(tool.server === undefined ? {} : { server: tool.server }),
+    operations: { include: tool.operations?.include ?? ["*"], exclude: tool.operations?.exclude ?? [] },
+    headers: tool.headers ?? {},
+    query: tool.query ?? {},
+    auth: tool.auth ?? {},
+    timeoutMs: toolTimeout(tool, pointer, context),
+    ...context.approval(tool.approval, pointer),
+    ...(tool.on_unknown === undefined || tool.on_unknown === "tell_model" ? {} : { onUnknown: tool.on_unknown }),
+    overrides: (tool.overrides ?? []).map(({ operations, effect, approval }, index) => ({
+      operations,
+      ...(effect === undefined ? {} : { effect }),
+      ...(approval === "never" ? { approval } : context.approval(approval, `${pointer}/overrides/${index}`)),
+    })),
+    toolPrefix: tool.toolPrefix ?? `${tool.name}_`,
   };
 }
 

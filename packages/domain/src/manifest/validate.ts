@@ -5,6 +5,7 @@ import {
   CodeToolManifest,
   FunctionToolManifest,
   HttpToolManifest,
+  OpenApiToolManifest,
   type ProblemDetail,
 } from "@maru/contract";
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
@@ -22,6 +23,7 @@ const kinds: Record<string, ValidateFunction> = {
   client: ajv.compile(ClientToolManifest),
   code: ajv.compile(CodeToolManifest),
   function: ajv.compile(FunctionToolManifest),
+  openapi: ajv.compile(OpenApiToolManifest),
 };
 
 /** Every way in which a value is not a manifest. */

@@ -3,7 +3,8 @@ import type { Egress } from "../egress/index.ts";
 import { failed, type PreparedTool, type ToolCallContext, type ToolResult } from "../kind.ts";
 import { createArgumentCheck } from "../schema/check.ts";
 import { needSecrets, secretNamesIn, secretsOf } from "../secrets/reference.ts";
-import { type BuiltRequest, CONTROL_CHARACTERS, headerValue, sendRequest } from "./send.ts";
+import { CONTROL_CHARACTERS, headerValue } from "./header.ts";
+import { type BuiltRequest, sendRequest } from "./send.ts";
 import { argumentOf, fillTemplate, parseTemplate, placesOf, type SecretValues } from "./template.ts";
 import { fillUrl, parseQueryEntry, parseUrlTemplate } from "./url.ts";
 

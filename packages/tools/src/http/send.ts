@@ -3,10 +3,6 @@ import { failed, type ToolCallContext, type ToolResult } from "../kind.ts";
 import { SecretUnavailable } from "../secrets/reference.ts";
 import { readResponse } from "./response.ts";
 
-/** What RFC 9110 §5.5 keeps out of a field value. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters looked for
-export const CONTROL_CHARACTERS = /[\0-\x08\x0a-\x1f\x7f]/;
-
 /** A request made of a call's arguments. */
 export interface BuiltRequest {
   readonly method: string;
@@ -15,9 +11,6 @@ export interface BuiltRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | null;
 }
-
-/** A text as the value of a header: UTF-8, for HTTP knows bytes only. */
-export const headerValue = (text: string): string => Buffer.from(text, "utf8").toString("latin1");
 
 /**
  * Builds a request and makes it, all within the time-out. What goes wrong is a result in words for the model: `build` answers

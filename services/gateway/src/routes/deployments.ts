@@ -119,6 +119,7 @@ export function deploymentRoutes(deps: DeploymentDeps) {
       await refuseBrokenSources(normal.spec, locate);
       const { tools, problems, warnings } = await pinTools(normal.spec.tools, {
         egress,
+        allowedHosts,
         secrets: (names) => deps.secrets(caller.workspaceId, normal.spec.name, names),
         signal: closing,
       });

@@ -236,9 +236,8 @@ export function runRoutes(deps: RunDeps) {
         };
         if (args !== undefined && decision === "reject") refuse("A rejected call is not made: leave arguments out.");
         const name = waiting.findLast(({ id }) => id === callId)?.name;
-        const tool = spec.tools.find((item) => item.name === name);
-        if (args !== undefined && tool !== undefined) {
-          const wrong = prepareTools([tool], { egress }).get(tool.name)?.checkArguments(args);
+        if (args !== undefined && name !== undefined) {
+          const wrong = prepareTools(spec.tools, { egress }).get(name)?.checkArguments(args);
           if (wrong) refuse(wrong);
         }
         return {

@@ -1,0 +1,117 @@
+import { createHash } from "node:crypto";
+import { LIMITS, type OpenApiToolSpec, type ProblemDetail } from "@maru/contract";
+import { canonicalJson, storableText } from "@maru/domain";
+import { type Egress, EgressBlocked } from "../egress/index.ts";
+import { expandApart } from "./apart.ts";
+import type { Expanded, Finding } from "./expand.ts";
+
+const FETCH_MS = 10_000;
+
+/** Why a document could not be fetched, for the deployer. */
+class NotFetched extends Error {}
+
+/** The entry with what its document says of the chosen operations, fetched once. */
+export async function pinOpenApi(
+  spec: OpenApiToolSpec,
+  pointer: string,
+  deps: { readonly egress: Egress; readonly allowedHosts: readonly string[]; readonly signal: AbortSignal },
+): Promise<{ spec: OpenApiToolSpec; problems: ProblemDetail[]; warnings: ProblemDetail[] }> {
+  const { document, ...entry } = spec;
+  const told = ({ place, code, detail }: Finding): ProblemDetail => ({ pointer: `${pointer}${place}`, code, detail });
+  const refused = (place: string, code: Finding["code"], detail: string) => ({
+    spec,
+    problems: [told({ place, code, detail })],
+    warnings: [],
+  });
+  let bytes: Buffer | null = null;
+  try {
+    if (document.url !== undefined) bytes = await fetchDocument(document.url, deps.egress, deps.signal);
+  } catch (error) {
+    if (!(error instanceof NotFetched)) throw error;
+    return refused("/document/url", "document_unavailable", error.message);
+  }
+  const source = bytes === null ? { value: document.inline } : { text: bytes.toString("utf8") };
+  const sha256 = createHash("sha256")
+    .update(bytes ?? canonicalJson(document.inline))
+    .digest("hex");
+  let found: Expanded | null = null;
+  try {
+    found = await expandApart({ source, sha256, spec, allowedHosts: deps.allowedHosts }, deps.signal);
+  } catch (error) {
+    if (!deps.signal.aborted) throw error;
+  }
+  if (found === null)
+    return refused(
+      "/document",
+      "document_invalid",
+      "The document takes too much time or memory to read: deploy a part of it.",
+    );
+  return {
+    spec:
+      found.pinned === null
+        ? spec
+        : {
+            ...entry,
+            document: document.url === undefined ? {} : { url: document.url },
+            pinned: storable(found.pinned),
+          },
+    problems: found.problems.map(told),
+    warnings: found.warnings.map(told),
+  };
+}
+
+/** @throws NotFetched */
+async function fetchDocument(url: string, egress: Egress, signal: AbortSignal): Promise<Buffer> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(FETCH_MS)]);
+  try {
+    const response = await egress.request({
+      method: "GET",
+      url,
+      headers: {
+        "user-agent": "maru",
+        accept: "application/json, application/yaml, text/yaml, */*;q=0.1",
+        "accept-encoding": "identity",
+      },
+      body: null,
+      signal: limit,
+    });
+    const { statusCode, headers, body } = response;
+    const refuse = (why: string): never => {
+      body.on("error", () => {});
+      body.destroy();
+      throw new NotFetched(why);
+    };
+    if (statusCode >= 300 && statusCode < 400)
+      refuse(`The server answered ${statusCode}: redirects are not followed. Write the URL the document really has.`);
+    if (statusCode !== 200) refuse(`The server answered ${statusCode}, not the document.`);
+    if (String(headers["content-encoding"] ?? "identity").toLowerCase() !== "identity")
+      refuse("The server sent the document compressed, which was not asked for.");
+    const chunks: Buffer[] = [];
+    let size = 0;
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > LIMITS.documentBytes)
+        refuse(
+          `The document is larger than ${LIMITS.documentBytes / 1_048_576} MiB: host a part of it, with the operations you need.`,
+        );
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
+  } catch (error) {
+    if (error instanceof NotFetched) throw error;
+    if (limit.aborted) throw new NotFetched("The document did not arrive in time.");
+    if (isBlocked(error)) throw new NotFetched("The document's address is not one Maru may reach.");
+    throw new NotFetched("The document's server could not be reached or broke off.");
+  }
+}
+
+const isBlocked = (error: unknown): boolean =>
+  error instanceof EgressBlocked || (error instanceof Error && error.cause !== undefined && isBlocked(error.cause));
+
+/** What a document says can have characters that Postgres can't store. */
+function storable<Value>(value: Value): Value {
+  if (typeof value === "string") return storableText(value) as Value;
+  if (Array.isArray(value)) return value.map(storable) as Value;
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [storableText(key), storable(item)])) as Value;
+}
