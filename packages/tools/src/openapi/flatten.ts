@@ -1,4 +1,4 @@
-import { at, isObject, type Json, listOf, type OpenApi } from "./document.ts";
+import { at, isObject, type Json, listOf, type OpenApi, objectOf } from "./document.ts";
 
 /** The schema is more than may be looked at. */
 export class TooLarge extends Error {}
@@ -35,19 +35,23 @@ export function flatten(raw: unknown, place: string, references: readonly string
     followed = [...followed, ...flat.references.filter((name) => !followed.includes(name))];
   };
   if (typeof $ref === "string") {
-    // In 3.0 only the reference counts; descriptions beside it are meant all the same.
-    parts.push(walk.document.dialect === "3.0" && allOf === undefined ? describedBy(rest) : rest);
+    // In 3.0 only the reference counts; a description or nullable beside it are meant all the same.
+    parts.push(walk.document.dialect === "3.0" ? besideReference(rest) : rest);
     const target = at(walk.document.root, $ref);
     if (references.includes($ref)) {
       walk.note(place, "what refers to itself is left open");
-      parts.push(isObject(target) && typeof target.type === "string" ? { type: target.type } : {});
+      const { type, nullable } = objectOf(target);
+      parts.push(typeof type === "string" ? { type, ...(nullable === undefined ? {} : { nullable }) } : {});
     } else add(target, [...references, $ref]);
   } else parts.push(rest);
   for (const part of listOf(allOf)) add(part, references);
   return { node: parts.length === 1 ? (parts[0] as Json) : merged(parts, place, walk), references: followed };
 }
 
-const describedBy = ({ description }: Json): Json => (description === undefined ? {} : { description });
+const besideReference = ({ description, nullable }: Json): Json => ({
+  ...(description === undefined ? {} : { description }),
+  ...(nullable === undefined ? {} : { nullable }),
+});
 
 /** Says the same in words, whichever counts. */
 const WORDS = new Set(["description", "title", "default", "example", "examples", "deprecated", "nullable", "format"]);

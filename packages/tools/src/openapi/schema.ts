@@ -32,7 +32,16 @@ const FORMATS = new Set(["date", "time", "date-time", "email", "uri", "uuid", "i
 const TYPES = new Set(["object", "array", "string", "number", "integer", "boolean", "null"]);
 const SCALARS = new Set(["string", "number", "integer", "boolean"]);
 /** Keywords that narrow a schema in ways the dialect does not know. */
-const UNKNOWN = ["not", "if", "patternProperties", "propertyNames", "prefixItems", "contains", "dependentSchemas"];
+const UNKNOWN = [
+  "not",
+  "if",
+  "patternProperties",
+  "propertyNames",
+  "prefixItems",
+  "contains",
+  "dependentSchemas",
+  "dependentRequired",
+];
 const SIZES = ["minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"];
 const RANGES = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"];
 
@@ -164,7 +173,9 @@ function unionOf(node: Json, result: Schema, { place, unions }: Spot, state: Sta
   const one = asOne(branches);
   if (one !== null) {
     state.nodes = nodes;
-    for (const [keyword, value] of Object.entries(one)) result[keyword] ??= value;
+    // What the one forbids beside its own properties it does not forbid beside others'.
+    for (const [keyword, value] of Object.entries(one))
+      if (keyword !== "additionalProperties" || result.properties === undefined) result[keyword] ??= value;
   } else if (branches.length <= MAX_BRANCHES && unions < MAX_UNIONS && !branches.some(isAnything))
     result.anyOf = branches;
   else {
