@@ -36,7 +36,7 @@ export function parseDocument(text: string): unknown {
       uniqueKeys: false,
       maxAliasCount: MAX_ALIASES,
       prettyErrors: false,
-      logLevel: "silent",
+      logLevel: "error",
     });
   } catch (error) {
     throw new DocumentRefused(`The document is not valid YAML: ${words(error)}`);

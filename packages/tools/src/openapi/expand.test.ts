@@ -325,20 +325,6 @@ describe("where calls go", () => {
     expect(address(servers(list, {}, ["pets.internal"]))).toBe("http://pets.internal/v1");
     expect(found(servers(list))).toEqual([["/document", "url_not_allowed"]]);
   });
-
-  test("credentials that a document sends to another host than its own are warned of", () => {
-    const document = operation(
-      { security: [{ k: [] }] },
-      {
-        servers: [{ url: "https://elsewhere.example.org" }],
-        components: { securitySchemes: { k: { type: "http", scheme: "bearer" } } },
-      },
-    );
-    expect(expand(document, { auth: { k: "x" } }).warnings).toMatchObject([
-      { code: "server_elsewhere", place: "/document/url" },
-    ]);
-    expect(expand(document, { auth: { k: "x" }, server: "https://elsewhere.example.org" }).warnings).toEqual([]);
-  });
 });
 
 describe("who calls", () => {

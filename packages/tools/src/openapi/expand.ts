@@ -1,14 +1,13 @@
-import {
-  type EffectClass,
-  LIMITS,
-  type OpenApiToolSpec,
-  type PinnedDocument,
-  type PinnedOperation,
-  type PinnedScheme,
-  type ProblemCode,
+// Of @maru/contract types only: what this imports is loaded anew for every document, in its thread.
+import type {
+  EffectClass,
+  OpenApiToolSpec,
+  PinnedDocument,
+  PinnedOperation,
+  PinnedScheme,
+  ProblemCode,
 } from "@maru/contract";
 import { urlRefusal } from "../egress/verdict.ts";
-import { mentionsSecret } from "../secrets/reference.ts";
 import { cut, DocumentRefused, type OpenApi, objectOf, openDocument, parseDocument, Unmakeable } from "./document.ts";
 import { toolNames } from "./names.ts";
 import { argumentsOf } from "./parameters.ts";
@@ -23,6 +22,9 @@ export interface Expansion {
   readonly sha256: string;
   readonly spec: OpenApiToolSpec;
   readonly allowedHosts: readonly string[];
+  readonly limits: { readonly tools: number; readonly pinnedBytes: number };
+  /** Names that no tool may have. */
+  readonly reserved: readonly string[];
 }
 
 export interface Finding {
@@ -31,7 +33,7 @@ export interface Finding {
   readonly code: ProblemCode | Warning;
   readonly detail: string;
 }
-export type Warning = "operation_skipped" | "schema_simplified" | "server_elsewhere";
+export type Warning = "operation_skipped" | "schema_simplified";
 
 export interface Expanded {
   /** Null when there are problems. */
@@ -46,7 +48,7 @@ const MAX_PROBLEMS = 20;
 const MAX_LISTED = 8;
 
 /** Makes the tools a manifest chooses of a document. Reads and decides; fetches nothing and never throws for what the document says. */
-export function expandDocument({ source, sha256, spec, allowedHosts }: Expansion): Expanded {
+export function expandDocument({ source, sha256, spec, allowedHosts, limits, reserved }: Expansion): Expanded {
   const problems: Finding[] = [];
   const warnings: Finding[] = [];
   const done = (pinned: PinnedDocument | null): Expanded => ({
@@ -75,15 +77,15 @@ export function expandDocument({ source, sha256, spec, allowedHosts }: Expansion
   const chosen = choose(operations, spec, problem);
   const schemes = schemesOf(root);
   judgeAuth(spec, schemes, problem);
-  if (chosen.length > LIMITS.toolsPerAgent)
+  if (chosen.length > limits.tools)
     problem(
       "/operations",
       "limit_out_of_range",
-      `${chosen.length} operations are chosen, and an agent may have ${LIMITS.toolsPerAgent} tools: name fewer in operations.include.`,
+      `${chosen.length} operations are chosen, and an agent may have ${limits.tools} tools: name fewer in operations.include.`,
     );
   if (problems.length > 0) return done(null);
 
-  const names = toolNames(operations, spec.toolPrefix);
+  const names = toolNames(operations, spec.toolPrefix, reserved);
   const overrides = spec.overrides.map((override) => ({
     ...override,
     fits: override.operations.map(selectorTest),
@@ -159,14 +161,13 @@ export function expandDocument({ source, sha256, spec, allowedHosts }: Expansion
 
   const pinned = pinnedDocument(document, sha256, schemes, made);
   const bytes = Buffer.byteLength(JSON.stringify(pinned));
-  if (bytes > LIMITS.pinnedBytes)
+  if (bytes > limits.pinnedBytes)
     problem(
       "/operations",
       "limit_out_of_range",
       `The ${made.length} chosen operations make ${Math.ceil(bytes / 1_024)} KiB of tools, and an entry may have ` +
-        `${LIMITS.pinnedBytes / 1_024} KiB: choose fewer with operations.include, by operationId, "GET /path" or tag:NAME.`,
+        `${limits.pinnedBytes / 1_024} KiB: choose fewer with operations.include, by operationId, "GET /path" or tag:NAME.`,
     );
-  warnElsewhere(spec, made, warnings);
   return done(pinned);
 }
 
@@ -313,27 +314,6 @@ function pinnedDocument(
     schemes: Object.fromEntries([...used].sort().map((name) => [name, schemes.get(name) as PinnedScheme])),
     operations: Object.fromEntries([...made].sort(([a], [b]) => (a < b ? -1 : 1))),
   };
-}
-
-/** A document decides where calls go, and with them what authorises them. */
-function warnElsewhere(
-  { server, document: { url }, auth, headers, query }: OpenApiToolSpec,
-  made: readonly (readonly [string, PinnedOperation])[],
-  warnings: Finding[],
-): void {
-  const secret =
-    Object.keys(auth).length > 0 || [...Object.values(headers), ...Object.values(query)].some(mentionsSecret);
-  if (server !== undefined || url === undefined || !secret) return;
-  const { host } = new URL(url);
-  const elsewhere = [...new Set(made.map(([, operation]) => new URL(operation.server).host))].filter(
-    (name) => name !== host,
-  );
-  if (elsewhere.length > 0)
-    warnings.push({
-      place: "/document/url",
-      code: "server_elsewhere",
-      detail: `The document at ${host} has calls, and the credentials with them, sent to ${few(elsewhere)}. Write server to decide that yourself.`,
-    });
 }
 
 function bounded(findings: readonly Finding[], most: number): Finding[] {

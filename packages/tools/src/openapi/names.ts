@@ -1,16 +1,18 @@
 import { createHash } from "node:crypto";
-import { SUBMIT_TOOL } from "@maru/contract";
 import type { Operation } from "./select.ts";
 
 const MAX_NAME = 64;
-const RESERVED: ReadonlySet<string> = new Set([SUBMIT_TOOL, "__proto__"]);
 
 /**
  * Names of a document's operations as tools, by key. From the operationId, else from method and path; a name that is too long or
  * that several would have ends with a hash of the operation's key. Looks at all operations, not the chosen ones, and not at their order:
  * what else is chosen or added renames nothing, unless it would have the same name.
  */
-export function toolNames(operations: readonly Operation[], prefix: string): ReadonlyMap<string, string> {
+export function toolNames(
+  operations: readonly Operation[],
+  prefix: string,
+  reserved: readonly string[],
+): ReadonlyMap<string, string> {
   const wanted = operations.map(({ key, id }) => ({
     key,
     base: safe(id ?? "") || safe(key.toLowerCase()) || "operation",
@@ -20,7 +22,7 @@ export function toolNames(operations: readonly Operation[], prefix: string): Rea
   for (const length of [8, 16, 32]) {
     const users = Map.groupBy(names, ({ name }) => name);
     names = names.map(({ key, base, name }) =>
-      name.length <= MAX_NAME && !RESERVED.has(name) && users.get(name)?.length === 1
+      name.length <= MAX_NAME && !reserved.includes(name) && users.get(name)?.length === 1
         ? { key, base, name }
         : { key, base, name: hashed(prefix, base, key, length) },
     );

@@ -1,11 +1,16 @@
 import { createHash } from "node:crypto";
-import { LIMITS, type OpenApiToolSpec, type ProblemDetail } from "@maru/contract";
+import { LIMITS, type OpenApiToolSpec, type PinnedDocument, type ProblemDetail, SUBMIT_TOOL } from "@maru/contract";
 import { canonicalJson, storableText } from "@maru/domain";
 import { type Egress, EgressBlocked } from "../egress/index.ts";
+import { mentionsSecret } from "../secrets/reference.ts";
 import { expandApart } from "./apart.ts";
 import type { Expanded, Finding } from "./expand.ts";
 
 const FETCH_MS = 10_000;
+
+export const EXPANSION_LIMITS = { tools: LIMITS.toolsPerAgent, pinnedBytes: LIMITS.pinnedBytes };
+/** One is Maru's own, the other would be read as something else than a name. */
+export const RESERVED = [SUBMIT_TOOL, "__proto__"];
 
 /** Why a document could not be fetched, for the deployer. */
 class NotFetched extends Error {}
@@ -36,7 +41,17 @@ export async function pinOpenApi(
     .digest("hex");
   let found: Expanded | null = null;
   try {
-    found = await expandApart({ source, sha256, spec, allowedHosts: deps.allowedHosts }, deps.signal);
+    found = await expandApart(
+      {
+        source,
+        sha256,
+        spec: { ...spec, document: document.url === undefined ? {} : { url: document.url } },
+        allowedHosts: deps.allowedHosts,
+        limits: EXPANSION_LIMITS,
+        reserved: RESERVED,
+      },
+      deps.signal,
+    );
   } catch (error) {
     if (!deps.signal.aborted) throw error;
   }
@@ -56,8 +71,30 @@ export async function pinOpenApi(
             pinned: storable(found.pinned),
           },
     problems: found.problems.map(told),
-    warnings: found.warnings.map(told),
+    warnings: [...found.warnings.map(told), ...elsewhere(spec, found.pinned, pointer)],
   };
+}
+
+/** A document decides where calls go, and with them what authorises them. */
+function elsewhere(
+  { server, document: { url }, auth, headers, query }: OpenApiToolSpec,
+  pinned: PinnedDocument | null,
+  pointer: string,
+): ProblemDetail[] {
+  const secret =
+    Object.keys(auth).length > 0 || [...Object.values(headers), ...Object.values(query)].some(mentionsSecret);
+  if (server !== undefined || url === undefined || !secret || pinned === null) return [];
+  const { host } = new URL(url);
+  const others = [...new Set(Object.values(pinned.operations).map((operation) => new URL(operation.server).host))];
+  const strange = others.filter((name) => name !== host).slice(0, 8);
+  if (strange.length === 0) return [];
+  return [
+    {
+      pointer: `${pointer}/document/url`,
+      code: "server_elsewhere",
+      detail: `The document at ${host} has calls, and the credentials with them, sent to ${strange.join(", ")}. Write server to decide that yourself.`,
+    },
+  ];
 }
 
 /** @throws NotFetched */

@@ -19,7 +19,8 @@ export interface ArgumentPart {
 
 type Schema = Record<string, unknown>;
 
-const DEPTHS = [8, 6, 5, 4, 3, 2, 1];
+/** Tried in turn until the whole is small enough; with 0 nothing but the names is left. */
+const DEPTHS = [8, 6, 5, 4, 3, 2, 1, 0];
 const MAX_NODES = 290;
 const MAX_BRANCHES = 4;
 const MAX_UNIONS = 2;
@@ -44,6 +45,18 @@ const UNKNOWN = [
 ];
 const SIZES = ["minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"];
 const RANGES = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"];
+
+/** @throws TooLarge unless nothing more can be cut: then a schema that is too large by itself is left open. */
+function partOf(schema: unknown, name: string, state: State): Schema {
+  try {
+    return converted(schema, { place: name, depth: 1, unions: 0, references: [] }, state) ?? {};
+  } catch (error) {
+    if (state.maxDepth > 1 || !(error instanceof TooLarge || error instanceof RangeError)) throw error;
+    state.visits = 0;
+    state.note(name, "what is too large is left open");
+    return {};
+  }
+}
 
 interface State extends Walk {
   readonly maxDepth: number;
@@ -85,9 +98,11 @@ const told = (notes: readonly string[]): string[] =>
 function assembled(parts: readonly ArgumentPart[], state: State): Schema {
   const properties = parts.map(({ name, schema, description, withoutFiles }): [string, Schema] => {
     state.withoutFiles = withoutFiles ?? false;
-    const found = converted(schema, { place: name, depth: 1, unions: 0, references: [] }, state) ?? {};
+    if (state.maxDepth === 0) return [name, {}];
+    const found = partOf(schema, name, state);
     return [name, description ? { ...found, description: cut(description, MAX_DESCRIPTION) } : found];
   });
+  if (state.maxDepth === 0) state.note("all", "what the parameters may be is left out");
   const required = parts.filter((part) => part.required).map(({ name }) => name);
   return {
     type: "object",

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { OpenApiToolSpec } from "@maru/contract";
-import { type Expanded, expandDocument } from "../expand.ts";
+import { type Expanded, type Expansion, expandDocument } from "../expand.ts";
+import { EXPANSION_LIMITS, RESERVED } from "../pin.ts";
 
 const require = createRequire(import.meta.url);
 
@@ -16,10 +17,24 @@ export const entry = (over: Partial<OpenApiToolSpec> = {}): OpenApiToolSpec => (
   headers: {},
   query: {},
   auth: {},
-  timeoutMs: 10_000,
+  timeoutMs: 60_000,
   overrides: [],
   toolPrefix: "api_",
   ...over,
+});
+
+/** All that making tools of a document depends on. */
+export const expansion = (
+  source: Expansion["source"],
+  over: Partial<OpenApiToolSpec> = {},
+  allowedHosts: string[] = [],
+): Expansion => ({
+  source,
+  sha256: "0".repeat(64),
+  spec: entry(over),
+  allowedHosts,
+  limits: EXPANSION_LIMITS,
+  reserved: RESERVED,
 });
 
 /** What an entry makes of a document, given as text or as a value. */
@@ -28,12 +43,9 @@ export const expand = (
   over: Partial<OpenApiToolSpec> = {},
   allowedHosts: string[] = [],
 ): Expanded =>
-  expandDocument({
-    source: typeof document === "string" ? { text: document } : { value: document },
-    sha256: "0".repeat(64),
-    spec: entry(over),
-    allowedHosts,
-  });
+  expandDocument(
+    expansion(typeof document === "string" ? { text: document } : { value: document }, over, allowedHosts),
+  );
 
 /** The smallest document around some paths. */
 export const documentOf = (paths: object, more: object = {}): object => ({
