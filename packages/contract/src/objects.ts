@@ -244,6 +244,15 @@ export const RequiredAction = Type.Object(
       ),
       { description: "Calls a person decides on: answer with POST /v1/runs/{run}/approvals" },
     ),
+    runs: Type.Array(
+      Type.Object(
+        { run_id: Id("run"), step: Type.Integer({ minimum: 1 }), name: Type.String({ description: "The tool" }) },
+        closed,
+      ),
+      {
+        description: "Runs of other agents it waits for: nobody has to answer, but one of them may ask somebody itself",
+      },
+    ),
   },
   closed,
 );
@@ -275,6 +284,16 @@ export const Run = Type.Object(
         },
       ),
     ),
+    parent: Nullable(
+      Type.Object(
+        { run_id: Id("run"), step: Type.Integer({ minimum: 1 }) },
+        { ...closed, description: "The run whose agent called this one's, and the step of the call" },
+      ),
+    ),
+    descendants: Type.Object(
+      { runs: Count, total_tokens: Count, cost_micros: Count },
+      { ...closed, description: "Runs below this one that have ended, and what they used beside its own usage" },
+    ),
     created_at: Instant,
     started_at: Nullable(Instant),
     finished_at: Nullable(Instant),
@@ -294,8 +313,9 @@ export const StepToolCall = Type.Object({ id: Type.String(), name: Type.String()
 export const Step = Type.Object(
   {
     seq: Type.Integer({ minimum: 1 }),
-    kind: Type.Enum(["model", "tool", "approval", "input"], {
-      description: "approval: a person's decision on a call; input: a client-side tool's result",
+    kind: Type.Enum(["model", "tool", "approval", "input", "run"], {
+      description:
+        "approval: a person's decision on a call; input: a client-side tool's result; run: another agent's run that was called",
     }),
     state: Type.Enum(["waiting", "started", "done", "error", "unknown"], {
       description: "waiting: not begun, or not answered; unknown: it may have taken effect, and was not repeated",
@@ -310,12 +330,21 @@ export const Step = Type.Object(
     input_digest: Type.Optional(
       Type.String({ description: "SHA-256 of what the step was given, hex: a replay gives the same" }),
     ),
+    child_run_id: Type.Optional(Type.String({ description: "Of a call of another agent: the run it started" })),
     reasoning: Type.Optional(Type.String()),
     text: Type.Optional(Type.String()),
     tool_calls: Type.Optional(Type.Array(StepToolCall)),
     call_id: Type.Optional(Type.String()),
     arguments: Type.Optional(Type.String()),
     output: Type.Optional(Type.String()),
+    artifacts: Type.Optional(
+      Type.Array(
+        Type.Object({ id: Id("artifact"), name: Type.String(), media_type: Type.String(), size: Count }, closed),
+        {
+          description: "What the call gave beside its text: GET /v1/artifacts/{artifact}",
+        },
+      ),
+    ),
     call_step: Type.Optional(Type.Integer({ minimum: 1, description: "Of an approval: the step of the call" })),
     question: Type.Optional(Type.Enum(["approval", "outcome"])),
     decision: Type.Optional(
@@ -556,6 +585,30 @@ export type ModelEndpointChange = Static<typeof ModelEndpointChange>;
 
 /** Names of secrets, as `${secrets.NAME}` refers to them. */
 export const SECRET_NAME_PATTERN = "^[A-Z][A-Z0-9_]{0,63}$";
+/** Of what tools give beside text, in bytes and numbers. What is more is not kept, and the model is told so. */
+export const ARTIFACT_LIMITS = {
+  bytes: 8_388_608,
+  perRun: 200,
+  bytesPerRun: 67_108_864,
+  perWorkspace: 20_000,
+  bytesPerWorkspace: 1_073_741_824,
+} as const;
+
+export const Artifact = Type.Object(
+  {
+    id: Id("artifact"),
+    run_id: Id("run"),
+    step: Type.Integer({ minimum: 1, description: "The call that gave it" }),
+    name: Type.String(),
+    media_type: Type.String({ description: "As the tool called it" }),
+    size: Count,
+    sha256: Type.String({ description: "Hex" }),
+    created_at: Instant,
+  },
+  closed,
+);
+export type Artifact = Static<typeof Artifact>;
+
 export const SECRET_LIMITS = {
   /** Of a value, in characters. A shorter one could not be told from ordinary text in what tools return. */
   minLength: 8,

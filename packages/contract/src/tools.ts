@@ -28,6 +28,8 @@ export const LIMITS = {
   /** Of all that a revision keeps of one OpenAPI document. */
   pinnedBytes: 262_144,
   selectors: 256,
+  /** Runs below one another: a run that nobody's agent started has none above it. */
+  agentDepth: 5,
   fallbacks: 5,
   manifestBytes: 65_536,
   manifestDepth: 32,
@@ -250,6 +252,35 @@ export const OpenApiToolManifest = Type.Object(
   { ...closed, description: "The operations of an OpenAPI document, each a tool" },
 );
 
+export const AgentToolManifest = Type.Object(
+  {
+    name: ToolName,
+    type: Type.Literal("agent"),
+    description: Type.String({ minLength: 1, maxLength: 4_096, description: "What the agent is good for" }),
+    deployment: Type.String({
+      pattern: NAME_PATTERN,
+      maxLength: 63,
+      description: "A deployment of this workspace; a call starts a run of it and waits for its end",
+    }),
+    parameters: Type.Optional(Parameters),
+    budget: Type.Optional(
+      Type.Object(
+        {
+          tokens: Type.Integer({
+            minimum: LIMITS.tokens.min,
+            maximum: LIMITS.tokens.max,
+            description:
+              "Of this run's own tokens, the most that a call may use. Default: an equal share of what is left",
+          }),
+        },
+        closed,
+      ),
+    ),
+    approval: Type.Optional(Approval),
+  },
+  { ...closed, description: "Another agent: a call is a run of its own, which this one waits for" },
+);
+
 export const ToolManifest = Type.Union([
   HttpToolManifest,
   BuiltinToolManifest,
@@ -257,6 +288,7 @@ export const ToolManifest = Type.Union([
   CodeToolManifest,
   FunctionToolManifest,
   OpenApiToolManifest,
+  AgentToolManifest,
 ]);
 export type ToolManifest = Static<typeof ToolManifest>;
 
@@ -408,10 +440,23 @@ export interface PinnedBody {
   readonly fields?: Readonly<Record<string, { readonly style: ParameterStyle | "json"; readonly explode: boolean }>>;
 }
 
+export interface AgentToolSpec {
+  readonly type: "agent";
+  readonly name: string;
+  readonly description: string;
+  readonly deployment: string;
+  /** Not there = one text, `input`, which is the run's input as it is. Else the run's input is JSON of the arguments. */
+  readonly parameters?: { readonly [key: string]: unknown };
+  /** Not there = an equal share of what the calling run has left. */
+  readonly maxTokens?: number;
+  readonly approval?: ApprovalSpec;
+}
+
 export type ToolSpec =
   | HttpToolSpec
   | BuiltinToolSpec
   | ClientToolSpec
   | CodeToolSpec
   | FunctionToolSpec
-  | OpenApiToolSpec;
+  | OpenApiToolSpec
+  | AgentToolSpec;

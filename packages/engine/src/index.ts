@@ -1,5 +1,8 @@
 export { requestDigest } from "./digest.ts";
 export type {
+  ArtifactsPort,
+  ChildrenPort,
+  ChildStart,
   ClockPort,
   EnginePorts,
   JournalPort,

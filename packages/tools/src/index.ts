@@ -1,5 +1,6 @@
 import type { ProblemDetail, ToolSpec } from "@maru/contract";
 import { deeperThan } from "@maru/domain";
+import { prepareAgentTool } from "./agent.ts";
 import { prepareBuiltin } from "./builtin.ts";
 import { prepareClientTool } from "./client.ts";
 import type { Sandbox } from "./code/sandbox.ts";
@@ -36,6 +37,7 @@ export type {
   ToolResult,
   ToolSet,
 } from "./kind.ts";
+export { cutToBytes } from "./kind.ts";
 export { type PinDeps, type Pinned, pinTools } from "./pin.ts";
 export { schemaProblems } from "./schema/admit.ts";
 export { createArgumentCheck } from "./schema/check.ts";
@@ -65,6 +67,8 @@ export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSe
 /** The tools of one entry of a manifest: one, but for entries that stand for what somebody else declared. */
 function prepared(spec: ToolSpec, { egress, sandbox }: ToolDeps): PreparedTool[] {
   switch (spec.type) {
+    case "agent":
+      return [prepareAgentTool(spec)];
     case "builtin":
       return [prepareBuiltin(spec)];
     case "client":
@@ -101,8 +105,8 @@ export function checkToolSpec(
   } = {},
 ): ProblemDetail[] {
   if (spec.type === "builtin" || spec.type === "code") return [];
-  if (spec.type === "client" || spec.type === "function")
-    return schemaProblems(spec.parameters, `${pointer}/parameters`);
+  if (spec.type === "client" || spec.type === "function" || spec.type === "agent")
+    return spec.parameters === undefined ? [] : schemaProblems(spec.parameters, `${pointer}/parameters`);
   const { allowedHosts = [], hasSecret = () => false } = options;
   if (spec.type === "openapi") return checkOpenApiTool(spec, pointer, allowedHosts, hasSecret);
   return [

@@ -13,6 +13,7 @@ import {
 } from "@maru/tools";
 import type { Logger } from "pino";
 import { Counter, Gauge, type Registry } from "prom-client";
+import { createChildRuns } from "./children.ts";
 import type { WorkerConfig } from "./config.ts";
 import { createHold } from "./hold.ts";
 import { createLive } from "./live.ts";
@@ -91,6 +92,12 @@ export async function createWorker(deps: {
   /** A run that was behind another in its thread; unsent, the sweeper finds it. */
   const wake = (workspaceId: string, { runId, epoch }: NextRun) =>
     void wakeUps.send({ workspaceId, runId }, { epoch, recovered: false }).catch(() => {});
+  const children = createChildRuns({
+    children: store.children,
+    bus,
+    wake,
+    estimateTokens: (text) => models.port.estimateText(null, text),
+  });
   const ports: EnginePorts = {
     model: models.port,
     tools: {
@@ -106,6 +113,8 @@ export async function createWorker(deps: {
         return result;
       },
     },
+    artifacts: { keep: (claim, step, attachment) => store.artifacts.keep(claim, { step, ...attachment }) },
+    children: children.port,
     live: live.port,
     clock: { now, date: () => new Date(), after },
     ...(deps.pass === undefined ? {} : { pass: deps.pass }),
@@ -118,6 +127,7 @@ export async function createWorker(deps: {
     leaseMs: config.leaseMs,
     maxLostWorkers: config.maxLostWorkers,
     wake,
+    children,
     logger,
     now,
   });
@@ -167,6 +177,7 @@ export async function createWorker(deps: {
         direct.add(work);
         void work.finally(() => direct.delete(work));
       }
+      await children.sweep(SWEEP_LIMIT);
     } catch (error) {
       logger.warn({ err: error }, "sweep failed");
     }
