@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type House, manifest, openHouse, type Person, until } from "../setup/house.ts";
 import { openToolServer, type ToolServer } from "../setup/tool-server.ts";
@@ -161,6 +162,13 @@ describe("a manifest with an OpenAPI document", () => {
     expect((await deploy("inline", inline(document))).status).toBe(201);
     const run = await house.run(person, "inline", '#sim tool pets_pet {"id":1}');
     expect((await toolSteps(run.id))[0].output).toContain('"path":"/v3/pets/1"');
+  });
+
+  test("is among the examples, and runs without a network", async () => {
+    const { status, body } = await house.deploy(person, readFileSync("examples/openapi/agent.yaml", "utf8"));
+    expect([status, body.warnings]).toEqual([201, []]);
+    const run = await house.run(person, "weather-openapi", '#sim tool weather_current {"city":"서울"}');
+    expect(await toolSteps(run.id)).toMatchObject([{ state: "done", output: expect.stringContaining("서울") }]);
   });
 
   test.each<[string, string, string, string]>([
