@@ -304,6 +304,18 @@ describe("a body", () => {
     ]);
   });
 
+  test("of several parts has a boundary that stands in none of them, and the same on every attempt", async () => {
+    const document = posting({ "multipart/form-data": { schema: object } });
+    const boundaryOf = ({ headers }: Seen) => String(headers["content-type"]).split("boundary=")[1] as string;
+    const first = boundaryOf(await sent(document, { body: { a: "x" } }));
+    seen = [];
+    expect(boundaryOf(await sent(document, { body: { a: "x" } }))).toBe(first);
+    seen = [];
+    const { body, headers } = await sent(document, { body: { a: `x\r\n--${first}--\r\n` } });
+    const form = await new Response(body, { headers: { "content-type": String(headers["content-type"]) } }).formData();
+    expect([...form]).toEqual([["a", `x\r\n--${first}--\r\n`]]);
+  });
+
   test("of text is the text", async () => {
     const { body, headers } = await sent(posting({ "text/markdown": { schema: { type: "string" } } }), {
       body: "# 서울\n",

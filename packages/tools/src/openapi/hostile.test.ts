@@ -222,8 +222,8 @@ describe("apart", () => {
     expect(await apart({ text: JSON.stringify(document) })).toEqual(JSON.parse(JSON.stringify(expand(document))));
   });
 
-  test("one that takes more memory than it may is given up, and the next is read", async () => {
-    // Each name costs far more than its four bytes.
+  test("one that takes more than it may is given up, and the next is read", async () => {
+    // Each object costs far more than its three bytes.
     const text = `a: [${"{},".repeat(1_300_000)}]`;
     expect(await apart({ text })).toBeNull();
     expect((await apart({ value: query({}) }))?.problems).toEqual([]);

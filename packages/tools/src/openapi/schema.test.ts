@@ -71,6 +71,11 @@ describe("schemas", () => {
       { type: "object", properties: { id: { readOnly: true }, a: {} }, required: ["id", "a"] },
       { type: "object", properties: { a: {} }, required: ["a"] },
     ],
+    [
+      "what only answers have, and nothing more",
+      { type: "object", properties: { id: { readOnly: true }, a: {} }, additionalProperties: false },
+      { type: "object", properties: { a: {} } },
+    ],
     ["cents", { type: "number", multipleOf: 0.01 }, { type: "number" }],
     [
       "__proto__",
