@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import type { Expanded, Expansion } from "./expand.ts";
 
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 15_000;
 const HEAP_MB = 256;
 /** Threads at a time: each may take a core and its heap. */
 const THREADS = 2;
