@@ -123,6 +123,7 @@ describe("which operations", () => {
       ["/operations/include/3", "operation_not_found"],
       ["/operations/exclude/0", "operation_not_found"],
     ]);
+    expect(result.problems[0]?.suggestion).toMatch(/^(?:add|update|delete)Pet$/);
     expect(result.problems[0]?.detail).toMatch(/It has addPet, updatePet/);
     expect(result.problems[1]?.detail).toMatch(/Tags are pet, store, user/);
     const overrides = [{ operations: ["deletePet", "getPetByID"], approval: "always" as const }];

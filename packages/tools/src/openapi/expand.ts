@@ -7,6 +7,7 @@ import type {
   PinnedScheme,
   ProblemCode,
 } from "@maru/contract";
+import { closest } from "fastest-levenshtein";
 import { urlRefusal } from "../egress/verdict.ts";
 import { cut, DocumentRefused, type OpenApi, objectOf, openDocument, parseDocument, Unmakeable } from "./document.ts";
 import { toolNames } from "./names.ts";
@@ -32,6 +33,7 @@ export interface Finding {
   readonly place: string;
   readonly code: ProblemCode | Warning;
   readonly detail: string;
+  readonly suggestion?: string;
 }
 export type Warning = "operation_skipped" | "schema_simplified";
 
@@ -41,6 +43,8 @@ export interface Expanded {
   readonly problems: readonly Finding[];
   readonly warnings: readonly Finding[];
 }
+
+type Report = (place: string, code: ProblemCode, detail: string, suggestion?: string) => void;
 
 const MAX_DESCRIPTION = 1_024;
 const MAX_WARNINGS = 30;
@@ -56,7 +60,8 @@ export function expandDocument({ source, sha256, spec, allowedHosts, limits, res
     problems: bounded(problems, MAX_PROBLEMS),
     warnings: bounded(warnings, MAX_WARNINGS),
   });
-  const problem = (place: string, code: ProblemCode, detail: string) => void problems.push({ place, code, detail });
+  const problem: Report = (place, code, detail, suggestion) =>
+    void problems.push({ place, code, detail, ...(suggestion === undefined ? {} : { suggestion }) });
 
   let document: OpenApi;
   try {
@@ -175,7 +180,7 @@ export function expandDocument({ source, sha256, spec, allowedHosts, limits, res
 function choose(
   operations: readonly Operation[],
   spec: OpenApiToolSpec,
-  problem: (place: string, code: ProblemCode, detail: string) => void,
+  problem: Report,
 ): { operation: Operation; place: string | null }[] {
   const chosen = new Map<Operation, string | null>();
   const each = (
@@ -186,7 +191,8 @@ function choose(
     for (const [index, selector] of selectors.entries()) {
       const pointer = `${place}/${index}`;
       const found = operations.filter(selectorTest(selector));
-      if (found.length === 0) problem(pointer, "operation_not_found", notFound(selector, operations));
+      if (found.length === 0)
+        problem(pointer, "operation_not_found", notFound(selector, operations), likeliest(selector, operations));
       for (const operation of found) take(operation, isExact(selector) ? pointer : null);
     }
   };
@@ -205,6 +211,13 @@ function notFound(selector: string, operations: readonly Operation[]): string {
   return `The document has no such operation. It has ${few(operations.map(({ id, key }) => id ?? key))}.`;
 }
 
+/** What was meant, where one operation was named: an operation of the same kind of name. */
+function likeliest(selector: string, operations: readonly Operation[]): string | undefined {
+  if (!isExact(selector)) return undefined;
+  const names = operations.map(({ id, key }) => (selector.includes(" /") ? key : id)).filter((name) => name !== null);
+  return names.length === 0 ? undefined : closest(selector, names);
+}
+
 const few = (names: readonly string[]): string =>
   names.length <= MAX_LISTED
     ? names.map((name) => cut(name, 80)).join(", ") || "none"
@@ -217,7 +230,7 @@ const few = (names: readonly string[]): string =>
 function judgeAuth(
   { auth }: OpenApiToolSpec,
   schemes: ReadonlyMap<string, PinnedScheme | null>,
-  problem: (place: string, code: ProblemCode, detail: string) => void,
+  problem: Report,
 ): void {
   for (const [name, credential] of Object.entries(auth)) {
     const place = `/auth/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
@@ -245,7 +258,7 @@ function judgeAuth(
 function judgeOverrides(
   { overrides }: OpenApiToolSpec,
   chosen: readonly { readonly operation: Operation }[],
-  problem: (place: string, code: ProblemCode, detail: string) => void,
+  problem: Report,
 ): void {
   const operations = chosen.map(({ operation }) => operation);
   for (const [index, { operations: selectors, effect }] of overrides.entries())

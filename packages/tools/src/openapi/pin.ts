@@ -22,7 +22,7 @@ export async function pinOpenApi(
   deps: { readonly egress: Egress; readonly allowedHosts: readonly string[]; readonly signal: AbortSignal },
 ): Promise<{ spec: OpenApiToolSpec; problems: ProblemDetail[]; warnings: ProblemDetail[] }> {
   const { document, ...entry } = spec;
-  const told = ({ place, code, detail }: Finding): ProblemDetail => ({ pointer: `${pointer}${place}`, code, detail });
+  const told = ({ place, ...finding }: Finding): ProblemDetail => ({ pointer: `${pointer}${place}`, ...finding });
   const refused = (place: string, code: Finding["code"], detail: string) => ({
     spec,
     problems: [told({ place, code, detail })],
