@@ -17,6 +17,7 @@ export const SCOPES = [
   "keys:manage",
   "webhooks:manage",
   "secrets:manage",
+  "policy:manage",
 ] as const;
 export const Scope = Type.Enum([...SCOPES]);
 export type Scope = Static<typeof Scope>;
@@ -303,6 +304,16 @@ export const RequiredAction = Type.Object(
             description:
               "approval: may the call be made? outcome: it was made once and a crash hid what came of it: shall it be made again?",
           }),
+          annotations: Type.Optional(
+            Type.Object(
+              {
+                title: Type.Optional(Type.String()),
+                read_only: Type.Optional(Type.Boolean({ description: "It changes nothing" })),
+                destructive: Type.Optional(Type.Boolean({ description: "What it changes may not be undone" })),
+              },
+              { ...closed, description: "What is said of the tool's effects; nothing holds it to that" },
+            ),
+          ),
         },
         closed,
       ),

@@ -173,6 +173,7 @@ export function openApiDocument(info: { version: string; serverUrl: string }): o
       "threads",
       "models",
       "secrets",
+      "policy",
       "quota",
       "admin",
       "webhooks",

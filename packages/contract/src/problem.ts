@@ -70,6 +70,8 @@ export const PROBLEMS = {
   agent_cycle: [400, "Agents would call one another in a circle"],
   template_error: [400, "A template in the manifest is not valid"],
   url_not_allowed: [400, "A URL is not allowed"],
+  host_denied: [400, "The workspace's policy does not allow the host"],
+  tool_denied: [400, "The workspace's policy does not allow the tool"],
   header_not_allowed: [400, "A header in the manifest is not allowed"],
   secret_not_found: [400, "There is no such secret for this agent"],
   secret_not_allowed_here: [400, "A secret is referred to where it must not go"],

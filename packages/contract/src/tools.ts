@@ -21,6 +21,15 @@ export const LIMITS = {
   /** Of a tool function's source. */
   sourceBytes: 32_768,
   toolTimeoutMs: { default: 30_000, min: 100, max: 300_000 },
+  /** Of an HTTP tool's reply, all pages and tries together. */
+  responseBytes: { default: 8_388_608, min: 1, max: 8_388_608 },
+  retries: { default: 2, min: 0, max: 5 },
+  redirects: { min: 0, max: 3 },
+  pages: { default: 5, min: 2, max: 20 },
+  /** Places a reply's parts are picked from. */
+  selections: 32,
+  /** Of `http_fetch`. */
+  fetchHosts: 64,
   threadTokens: { default: 120_000, min: 1_000, max: 1_000_000 },
   toolsPerAgent: 128,
   /** Of a document that is fetched at deploy. */
@@ -75,6 +84,82 @@ export const OnUnknown = Type.Enum(["tell_model", "fail", "ask"], {
     "person whether to make it again. Default: tell_model",
 });
 export type OnUnknown = Static<typeof OnUnknown>;
+export const Annotations = Type.Object(
+  {
+    title: Type.Optional(Type.String({ minLength: 1, maxLength: 128, pattern: "^[^\\u0000-\\u001f]*$" })),
+    readOnly: Type.Optional(Type.Boolean({ description: "It changes nothing. Default: true for GET and HEAD" })),
+    destructive: Type.Optional(
+      Type.Boolean({ description: "What it changes may not be undone. Default: true for DELETE" }),
+    ),
+  },
+  { ...closed, description: "What a person who approves a call is told of its effects" },
+);
+export type Annotations = Static<typeof Annotations>;
+
+/** RFC 6901, empty for the whole document. */
+const POINTER = "^(?:/(?:[^~/]|~[01])*)*$";
+const JsonPointer = (description: string) => Type.String({ pattern: POINTER, maxLength: 512, description });
+
+const Response = Type.Object(
+  {
+    // One schema by hand: of a union every branch would complain about the same mistake.
+    select: Type.Optional(
+      Type.Unsafe<string | Record<string, string>>({
+        type: ["string", "object"],
+        pattern: POINTER,
+        maxLength: 512,
+        minProperties: 1,
+        maxProperties: LIMITS.selections,
+        additionalProperties: JsonPointer("A JSON pointer: /items/0/id"),
+        description:
+          "A JSON pointer (RFC 6901): only what it leads to goes to the model; or several by name, which make an object. " +
+          "With pagination they begin at each item",
+      }),
+    ),
+    type: Type.Optional(
+      Type.Enum(["json", "text", "any"], {
+        description:
+          "What the reply must be: JSON, text, or anything (what is not text is kept beside the prompt). Default: any, with select json",
+      }),
+    ),
+    maxBytes: Type.Optional(
+      Type.Union([...ByteSize.anyOf], {
+        description: "Of the reply, all pages together; more is an error. Default and maximum: 8MiB",
+      }),
+    ),
+  },
+  { ...closed, description: "What of a reply the model reads. Errors (HTTP 400 and above) are read whole" },
+);
+
+const Pagination = Type.Object(
+  {
+    next: Type.String({
+      pattern: "^(?:link|(?:/(?:[^~/]|~[01])*)+)$",
+      maxLength: 512,
+      description: "Where a page names the next: a JSON pointer, or link for the header Link with rel=next (RFC 8288)",
+    }),
+    as: Type.Optional(
+      Type.String({
+        pattern: "^(?:url|query:[^\\s\\p{Cc}]{1,128})$",
+        description:
+          "What stands there: url, the next page's URL, of the same origin; or query:NAME, a value for that query parameter of the " +
+          "first URL. Default: url",
+      }),
+    ),
+    items: Type.Optional(
+      JsonPointer("JSON pointer to a page's list; the lists of all pages are one. Default: the page is a list itself"),
+    ),
+    maxPages: Type.Optional(
+      Type.Integer({
+        minimum: LIMITS.pages.min,
+        maximum: LIMITS.pages.max,
+        description: `Pages read at most, ${LIMITS.pages.min} to ${LIMITS.pages.max}. Default: ${LIMITS.pages.default}`,
+      }),
+    ),
+  },
+  { ...closed, description: "Reads further pages of a list; only for tools that are safe. Default: only the first" },
+);
+
 const ToolName = Type.String({ pattern: TOOL_NAME_PATTERN });
 const Parameters = Type.Object({}, { additionalProperties: true, description: "JSON Schema of the arguments" });
 
@@ -95,24 +180,78 @@ export const HttpToolManifest = Type.Object(
             description: "JSON sent as the body; a string that is just `{name}` becomes the argument itself",
           }),
         ),
+        form: Type.Optional(
+          Type.Record(
+            Type.String(),
+            Type.Unsafe<string | string[]>({
+              type: ["string", "array"],
+              maxLength: 4_096,
+              items: { type: "string", maxLength: 4_096 },
+              maxItems: 32,
+              description: "A template, or several: the key is repeated",
+            }),
+            {
+              maxProperties: 128,
+              description:
+                "Sent as the body in application/x-www-form-urlencoded, instead of `body`; an argument that is a list repeats its key",
+            },
+          ),
+        ),
       },
       closed,
+    ),
+    response: Type.Optional(Response),
+    pagination: Type.Optional(Pagination),
+    retries: Type.Optional(
+      Type.Integer({
+        minimum: LIMITS.retries.min,
+        maximum: LIMITS.retries.max,
+        description:
+          "Times a call that failed in passing (no connection, 408, 429, 500, 502, 503, 504) is sent again within its timeout, with " +
+          `the same Idempotency-Key. Default: ${LIMITS.retries.default} where effect is safe or idempotent; at_most_once is never sent again`,
+      }),
+    ),
+    redirects: Type.Optional(
+      Type.Integer({
+        minimum: LIMITS.redirects.min,
+        maximum: LIMITS.redirects.max,
+        description:
+          "Redirects followed, each through the guard; another server gets no header that has a secret. Default: 0, a redirect is an error",
+      }),
     ),
     timeout: Type.Optional(Duration),
     effect: Type.Optional(EffectClass),
     approval: Type.Optional(Approval),
     on_unknown: Type.Optional(OnUnknown),
+    annotations: Type.Optional(Annotations),
   },
   closed,
 );
 
-export const BuiltinName = Type.Enum(["calculator", "current_time", "date_math", "json_query", "regex", "text_diff"]);
+export const BuiltinName = Type.Enum([
+  "calculator",
+  "current_time",
+  "date_math",
+  "http_fetch",
+  "json_query",
+  "regex",
+  "text_diff",
+]);
 export type BuiltinName = Static<typeof BuiltinName>;
 
 export const BuiltinToolManifest = Type.Object(
   {
     name: BuiltinName,
     type: Type.Literal("builtin"),
+    hosts: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 260 }), {
+        minItems: 1,
+        maxItems: LIMITS.fetchHosts,
+        description:
+          "Of http_fetch: the only hosts it may read from, example.com, example.com:8443 or *.example.com (its subdomains). Without it " +
+          "the model may ask any public server for any URL, and so tell that server what it knows",
+      }),
+    ),
     approval: Type.Optional(Approval),
   },
   closed,
@@ -311,13 +450,44 @@ export interface HttpToolSpec {
     readonly headers: Readonly<Record<string, string>>;
     readonly query: Readonly<Record<string, string>>;
     readonly body: unknown;
+    /** Not there = the body is JSON. */
+    readonly form?: Readonly<Record<string, string | readonly string[]>>;
   };
+  /** Not there = all of it, whatever it is. */
+  readonly response?: HttpResponseSpec;
+  /** Not there = only the first page. */
+  readonly pagination?: PaginationSpec;
+  /** Not there = 2, or none where effect is at_most_once. */
+  readonly retries?: number;
+  /** Not there = 0. */
+  readonly redirects?: number;
   readonly timeoutMs: number;
   readonly effect: EffectClass;
   /** Not there = never. */
   readonly approval?: ApprovalSpec;
   /** Not there = tell_model. */
   readonly onUnknown?: OnUnknown;
+  /** Beside, or instead of, what the method says. */
+  readonly annotations?: Annotations;
+}
+
+export interface HttpResponseSpec {
+  /** A JSON pointer, or several by name. */
+  readonly select?: string | Readonly<Record<string, string>>;
+  /** Not there = any, with `select` json. */
+  readonly type?: "json" | "text";
+  /** Not there = 8 MiB. */
+  readonly maxBytes?: number;
+}
+
+export interface PaginationSpec {
+  /** A JSON pointer, or `link`. */
+  readonly next: string;
+  /** `url`, or `query:` and the name of a parameter. */
+  readonly as: string;
+  /** A JSON pointer. */
+  readonly items: string;
+  readonly maxPages: number;
 }
 
 export type ApprovalSpec = "always" | { readonly when: { readonly [key: string]: unknown } };
@@ -325,6 +495,8 @@ export type ApprovalSpec = "always" | { readonly when: { readonly [key: string]:
 export interface BuiltinToolSpec {
   readonly type: "builtin";
   readonly name: BuiltinName;
+  /** Of `http_fetch`, in lower case. Not there = every public host. */
+  readonly hosts?: readonly string[];
   readonly approval?: ApprovalSpec;
 }
 

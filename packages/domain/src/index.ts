@@ -7,6 +7,7 @@ export { trimHistory } from "./history.ts";
 export { limitProblem, perOf, spanSeconds } from "./limit.ts";
 export { type NormaliseDeps, normaliseManifest, refusal as manifestRefusal } from "./manifest/normalise.ts";
 export { type ParsedManifest, type Place, parseManifestDocument } from "./manifest/parse.ts";
+export { allowsHost, deniesTool, hostPattern, OPEN_POLICY } from "./policy.ts";
 export {
   aheadUsOf,
   judgeCall,

@@ -7,6 +7,7 @@ import { createIdempotency } from "./idempotency.ts";
 import { createJournal } from "./journal.ts";
 import { createLimits } from "./limits.ts";
 import { createModels } from "./models.ts";
+import { createPolicies } from "./policy.ts";
 import { createQuotas } from "./quota.ts";
 import { createRuns } from "./runs.ts";
 import { createSecrets } from "./secrets.ts";
@@ -30,6 +31,7 @@ export {
   type Withdrawal,
   withOverride,
 } from "./models.ts";
+export { createPolicyReader, type Policies, type PolicyReader } from "./policy.ts";
 export { openRates } from "./rates.ts";
 export type { Answers, NewFork, NewRun, RunFilter, RunNotice, Runs, StoredEvent } from "./runs.ts";
 export { createSecretReader } from "./secret-reader.ts";
@@ -71,6 +73,7 @@ export async function openStore(options: DatabaseOptions) {
     journal: createJournal(db),
     limits: createLimits(db),
     models: createModels(db),
+    policies: createPolicies(db),
     quotas,
     runs: createRuns(db, quotas),
     secrets: createSecrets(db),

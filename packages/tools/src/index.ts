@@ -1,17 +1,20 @@
 import type { ProblemDetail, ToolSpec } from "@maru/contract";
 import { deeperThan } from "@maru/domain";
 import { prepareAgentTool } from "./agent.ts";
+import { approvalTest } from "./approval.ts";
 import { prepareBuiltin } from "./builtin/index.ts";
 import { prepareClientTool } from "./client.ts";
 import type { Sandbox } from "./code/sandbox.ts";
 import { prepareCodeTool, prepareFunctionTool } from "./code/tool.ts";
 import type { Egress } from "./egress/index.ts";
+import { fetchHostProblems } from "./fetch-page/hosts.ts";
+import { prepareFetchPage } from "./fetch-page/index.ts";
 import { checkHttpTool } from "./http/check.ts";
 import { prepareHttpTool } from "./http/index.ts";
 import type { PreparedTool, ToolSet } from "./kind.ts";
 import { checkOpenApiTool } from "./openapi/check.ts";
 import { prepareOpenApiTools } from "./openapi/index.ts";
-import { approvalTest } from "./policy.ts";
+import { type ToolPolicy, underPolicy } from "./policy.ts";
 import { schemaProblems } from "./schema/admit.ts";
 import { createGuard } from "./secrets/guard.ts";
 import { secretNamesIn } from "./secrets/reference.ts";
@@ -19,12 +22,15 @@ import { secretNamesIn } from "./secrets/reference.ts";
 export { SandboxLost } from "./code/process.ts";
 export { createSandbox, SANDBOX_DEFAULTS, type Sandbox } from "./code/sandbox.ts";
 export { checkSources } from "./code/tool.ts";
+export { type EgressLimits, egressLimits } from "./egress/config.ts";
 export {
+  blockedBy,
   createEgress,
   type Egress,
   EgressBlocked,
-  type EgressOptions,
+  type EgressGate,
   egressFetch,
+  PolicyDenied,
   parseEgressAllow,
 } from "./egress/index.ts";
 export { isPublicAddress, urlRefusal } from "./egress/verdict.ts";
@@ -39,22 +45,33 @@ export type {
 } from "./kind.ts";
 export { cutToBytes } from "./kind.ts";
 export { type PinDeps, type Pinned, pinTools } from "./pin.ts";
+export { hostProblems, policyProblems, type ToolPolicy } from "./policy.ts";
 export { schemaProblems } from "./schema/admit.ts";
 export { createArgumentCheck } from "./schema/check.ts";
 export { type SecretAccess, secretNamesIn } from "./secrets/reference.ts";
 
 export interface ToolDeps {
   readonly egress: Egress;
+  readonly policy: ToolPolicy;
   /** Where code runs; who only looks at declarations and arguments needs none. */
   readonly sandbox?: Sandbox;
 }
 
-/** Makes a revision's tools callable. Whatever its kind, a tool's result passes the guard: that is where secrets end. */
+const uncalled = () => Promise.reject(new Error("These tools are looked at, and not to be called."));
+/** For tools nobody calls: somebody looks at their declarations, or at arguments. */
+export const UNCALLED: ToolDeps = { egress: { request: uncalled }, policy: uncalled };
+
+/**
+ * Makes a revision's tools callable, whatever their kind: a call passes the workspace's policy, and its result the guard, where
+ * secrets end.
+ */
 export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSet {
   const tools = new Map<string, PreparedTool>();
   // What others declared and a revision keeps may look like a reference, and is none.
   const guard = createGuard(secretNamesIn(specs.map((spec) => ({ ...spec, pinned: null }))));
-  const all = specs.flatMap((spec) => prepared(spec, deps).map((tool) => ({ ...tool, ...policyOf(spec) })));
+  const all = specs.flatMap((spec) =>
+    prepared(spec, deps).map((tool) => underPolicy({ ...tool, ...policyOf(spec) }, spec.type, deps.policy)),
+  );
   for (const tool of all.sort((a, b) => (a.declaration.name < b.declaration.name ? -1 : 1)))
     tools.set(tool.declaration.name, guard(tool));
   return {
@@ -70,7 +87,9 @@ function prepared(spec: ToolSpec, { egress, sandbox }: ToolDeps): PreparedTool[]
     case "agent":
       return [prepareAgentTool(spec)];
     case "builtin":
-      return [prepareBuiltin(spec)];
+      return [
+        spec.name === "http_fetch" ? prepareFetchPage(spec, egress) : prepareBuiltin({ ...spec, name: spec.name }),
+      ];
     case "client":
       return [prepareClientTool(spec)];
     case "code":
@@ -104,7 +123,8 @@ export function checkToolSpec(
     hasSecret?: (name: string) => boolean;
   } = {},
 ): ProblemDetail[] {
-  if (spec.type === "builtin" || spec.type === "code") return [];
+  if (spec.type === "code") return [];
+  if (spec.type === "builtin") return fetchHostProblems(spec.hosts, pointer, options.allowedHosts ?? []);
   if (spec.type === "client" || spec.type === "function" || spec.type === "agent")
     return spec.parameters === undefined ? [] : schemaProblems(spec.parameters, `${pointer}/parameters`);
   const { allowedHosts = [], hasSecret = () => false } = options;

@@ -47,7 +47,7 @@ export async function pinTools(tools: readonly ToolSpec[], deps: PinDeps): Promi
 }
 
 /** The names the model will know the tools of an entry by. */
-const namesOf = (spec: ToolSpec): readonly string[] =>
+export const namesOf = (spec: ToolSpec): readonly string[] =>
   spec.type === "openapi" ? Object.keys(spec.pinned?.operations ?? {}) : [spec.name];
 
 /** Entries that stand for several tools must not take one another's names, nor be too many together. */

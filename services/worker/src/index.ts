@@ -3,7 +3,7 @@ import { LIMITS } from "@maru/contract";
 import { createEnvelopeSealer, createSealer, deriveKey, ENDPOINT_KEYS, SECRETS, WEBHOOK_SECRETS } from "@maru/domain";
 import type { EnginePorts } from "@maru/engine";
 import { createLiveBus, createRedisSlots, createWakeUps, type LiveBus, receiveWakeUps } from "@maru/queue";
-import { createSecretReader, type NextRun, openStore } from "@maru/store";
+import { createPolicyReader, createSecretReader, type NextRun, openStore } from "@maru/store";
 import {
   createArgumentCheck,
   createEgress,
@@ -69,7 +69,8 @@ export async function createWorker(deps: {
   const store = await openStore({ url: config.databaseUrl, poolSize: 10 });
   const bus = deps.bus ?? createLiveBus(config.queue, `worker-${config.node}-${randomUUID()}`);
   const wakeUps = createWakeUps(config.queue);
-  const egress = createEgress({ allow: config.egressAllow });
+  const policies = createPolicyReader({ policies: store.policies, now });
+  const egress = createEgress({ ...config.egress, allow: config.egressAllow, policy: policies.of });
   const sandbox = createSandbox({
     processes: config.sandboxProcesses,
     onLost: (error) => logger.warn({ err: error }, "sandbox process lost"),
@@ -81,7 +82,8 @@ export async function createWorker(deps: {
     store: store.models,
     slots: redisSlots ?? store.upstream,
     sealer: createSealer(keysFor(ENDPOINT_KEYS, config)),
-    fetch: egressFetch(egress),
+    policies,
+    fetchFor: (workspaceId) => egressFetch(egress.forWorkspace(workspaceId)),
     logger,
     metrics,
     now,
@@ -104,7 +106,10 @@ export async function createWorker(deps: {
   const ports: EnginePorts = {
     model: models.port,
     tools: {
-      prepare: (specs) => prepareTools(specs, { egress, sandbox }),
+      prepare: (workspaceId, specs) => {
+        const policy = () => policies.of(workspaceId);
+        return prepareTools(specs, { egress: egress.forWorkspace(workspaceId), policy, sandbox });
+      },
       checker: createArgumentCheck,
       parseArguments,
       secrets: secrets.read,

@@ -4,11 +4,14 @@ import {
   type BuiltinToolSpec,
   type ClientToolSpec,
   type CodeToolSpec,
+  type EffectClass,
   type FunctionToolSpec,
   type HttpMethod,
+  type HttpResponseSpec,
   type HttpToolSpec,
   LIMITS,
   type OpenApiToolSpec,
+  type PaginationSpec,
   type ProblemDetail,
   type ToolManifest,
   type ToolSpec,
@@ -72,11 +75,16 @@ const agent = (tool: Of<"agent">, pointer: string, { approval }: Context): Agent
   ...approval(tool.approval, pointer),
 });
 
-const builtin = (tool: Of<"builtin">, pointer: string, { approval }: Context): BuiltinToolSpec => ({
-  type: "builtin",
-  name: tool.name,
-  ...approval(tool.approval, pointer),
-});
+function builtin(tool: Of<"builtin">, pointer: string, { approval, report }: Context): BuiltinToolSpec {
+  if (tool.hosts !== undefined && tool.name !== "http_fetch")
+    report(`${pointer}/hosts`, "unknown_field", `Only http_fetch has hosts, not ${tool.name}.`);
+  return {
+    type: "builtin",
+    name: tool.name,
+    ...(tool.hosts === undefined ? {} : { hosts: tool.hosts.map((host) => host.toLowerCase()) }),
+    ...approval(tool.approval, pointer),
+  };
+}
 
 const client = (tool: Of<"client">): ClientToolSpec => ({
   type: "client",
@@ -146,11 +154,17 @@ function http(tool: Of<"http">, pointer: string, context: Context): HttpToolSpec
       headers: tool.request.headers ?? {},
       query: tool.request.query ?? {},
       body: tool.request.body ?? null,
+      ...(tool.request.form === undefined ? {} : { form: tool.request.form }),
     },
+    ...response(tool.response, pointer, context),
+    ...pagination(tool.pagination),
+    ...(tool.retries === undefined || tool.retries === defaultRetries(effect) ? {} : { retries: tool.retries }),
+    ...(tool.redirects ? { redirects: tool.redirects } : {}),
     timeoutMs: toolTimeout(tool, pointer, context),
     effect,
     ...context.approval(tool.approval, pointer),
     ...(tool.on_unknown === undefined || tool.on_unknown === "tell_model" ? {} : { onUnknown: tool.on_unknown }),
+    ...(Object.keys(tool.annotations ?? {}).length === 0 ? {} : { annotations: tool.annotations }),
   };
 }
 
@@ -178,6 +192,41 @@ function openApi(tool: Of<"openapi">, pointer: string, context: Context): OpenAp
     toolPrefix: tool.toolPrefix ?? `${tool.name}_`,
   };
 }
+
+const defaultRetries = (effect: EffectClass): number => (effect === "at_most_once" ? 0 : LIMITS.retries.default);
+
+/** What is said of a reply beyond the defaults. */
+function response(
+  written: Of<"http">["response"],
+  pointer: string,
+  { range }: Context,
+): { response?: HttpResponseSpec } {
+  const { select, type, maxBytes } = written ?? {};
+  const bytes = range(
+    `${pointer}/response/maxBytes`,
+    maxBytes === undefined ? LIMITS.responseBytes.default : byteSize(maxBytes),
+    LIMITS.responseBytes,
+    (value) => (value === LIMITS.responseBytes.max ? "8MiB" : `${value}B`),
+  );
+  const spec: HttpResponseSpec = {
+    ...(select === undefined ? {} : { select }),
+    ...(type === undefined || type === "any" || (type === "json" && select !== undefined) ? {} : { type }),
+    ...(bytes === LIMITS.responseBytes.default ? {} : { maxBytes: bytes }),
+  };
+  return Object.keys(spec).length === 0 ? {} : { response: spec };
+}
+
+const pagination = (written: Of<"http">["pagination"]): { pagination?: PaginationSpec } =>
+  written === undefined
+    ? {}
+    : {
+        pagination: {
+          next: written.next,
+          as: written.as ?? "url",
+          items: written.items ?? "",
+          maxPages: written.maxPages ?? LIMITS.pages.default,
+        },
+      };
 
 const toolTimeout = (tool: { timeout?: string }, pointer: string, { range }: Context): number =>
   range(

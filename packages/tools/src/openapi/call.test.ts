@@ -3,9 +3,9 @@ import type { AddressInfo } from "node:net";
 import type { OpenApiToolSpec } from "@maru/contract";
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { createEgress, type Egress, prepareTools } from "../index.ts";
+import { type Egress, prepareTools } from "../index.ts";
 import type { ToolCallContext } from "../kind.ts";
-import { callContext } from "../testing/context.ts";
+import { callContext, openEgress, toolDeps } from "../testing/context.ts";
 import { entry, expand, operation } from "./testing/documents.ts";
 
 interface Seen {
@@ -16,7 +16,7 @@ interface Seen {
 }
 
 let server: Server;
-let egress: Egress;
+let egress: Egress & { close(): Promise<void> };
 let seen: Seen[] = [];
 let status = 200;
 let reply = '{"ok": true}';
@@ -31,7 +31,7 @@ beforeAll(async () => {
   // A connection that the server closes just when it is used again would look like a call that broke off.
   server.keepAliveTimeout = 0;
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  egress = createEgress({
+  egress = openEgress({
     connectTimeoutMs: 30_000,
     allow: { "api.example.com": `http://127.0.0.1:${(server.address() as AddressInfo).port}` },
   });
@@ -52,7 +52,7 @@ function toolOf(document: object, over: Partial<OpenApiToolSpec> = {}) {
   const { pinned, problems } = expand(document, over);
   expect(problems).toEqual([]);
   if (pinned === null) throw new Error("nothing pinned");
-  const tools = prepareTools([entry({ ...over, pinned })], { egress });
+  const tools = prepareTools([entry({ ...over, pinned })], toolDeps({ egress }));
   expect(tools.names).toHaveLength(1);
   const tool = tools.get(tools.names[0] as string);
   if (tool === undefined) throw new Error("no tool");
@@ -421,6 +421,20 @@ describe("a call", () => {
     );
     expect(result).toMatchObject({ isError: true, code: "tool_http_error", output: 'HTTP 404\n{"ok":true}' });
     expect(seen[0]?.headers).toMatchObject({ "idempotency-key": "run-4", "x-run-epoch": "7" });
+  });
+
+  test("that failed in passing is sent again with the same key, unless it must not be", async () => {
+    for (const [method, times] of [
+      ["get", 3],
+      ["put", 3],
+      ["post", 1],
+    ] as const) {
+      seen = [];
+      status = 503;
+      const result = await toolOf(operation({}, {}, method)).call({}, callContext({ idempotencyKey: "one" }));
+      expect(result).toMatchObject({ code: "tool_http_error", output: expect.stringMatching(/^HTTP 503/) });
+      expect(seen.map(({ headers }) => headers["idempotency-key"])).toEqual(Array(times).fill("one"));
+    }
   });
 
   test("with arguments the schema refuses is told what is wrong", () => {

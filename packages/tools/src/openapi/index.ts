@@ -1,11 +1,21 @@
-import type { OpenApiToolSpec, PinnedDocument, PinnedOperation, PinnedParameter } from "@maru/contract";
+import {
+  LIMITS,
+  type OpenApiToolSpec,
+  type PinnedDocument,
+  type PinnedOperation,
+  type PinnedParameter,
+} from "@maru/contract";
+import { approvalTest } from "../approval.ts";
 import type { Egress } from "../egress/index.ts";
+import { withinTimeout } from "../http/call.ts";
+import { exchange, type OutgoingRequest, REAL_PACE } from "../http/exchange.ts";
+import { CallFailed } from "../http/failure.ts";
 import { CONTROL_CHARACTERS, headerValue, isToken } from "../http/header.ts";
-import { type BuiltRequest, sendRequest } from "../http/send.ts";
+import { callHeaders } from "../http/request.ts";
+import { createReplyReader } from "../http/response.ts";
 import { argumentOf } from "../http/template.ts";
 import { isDots } from "../http/url.ts";
-import { failed, type PreparedTool, type ToolCallContext, type ToolResult } from "../kind.ts";
-import { approvalTest } from "../policy.ts";
+import type { PreparedTool, ToolCallContext } from "../kind.ts";
 import { createArgumentCheck } from "../schema/check.ts";
 import { fillSecrets } from "../secrets/reference.ts";
 import { bodyOf } from "./body.ts";
@@ -16,6 +26,8 @@ import { inHeader, inPath, inQuery } from "./serialise.ts";
 export function prepareOpenApiTools(spec: OpenApiToolSpec, egress: Egress): PreparedTool[] {
   const { pinned } = spec;
   if (pinned === undefined) return [];
+  const reader = createReplyReader();
+  const { timeoutMs } = spec;
   return Object.entries(pinned.operations).map(([name, operation]): PreparedTool => {
     const { method, effect, approval } = operation;
     return {
@@ -26,18 +38,31 @@ export function prepareOpenApiTools(spec: OpenApiToolSpec, egress: Egress): Prep
       ...(spec.onUnknown === undefined ? {} : { onUnknown: spec.onUnknown }),
       checkArguments: createArgumentCheck(operation.parameters),
       call: (args, context) =>
-        sendRequest(egress, spec.timeoutMs, context, () => build(spec, pinned, operation, args, context)),
+        withinTimeout(context, timeoutMs, REAL_PACE, async (limits) => {
+          const request = await build(spec, pinned, operation, args, context);
+          const reply = await exchange(request, {
+            egress,
+            retries: effect === "at_most_once" ? 0 : LIMITS.retries.default,
+            redirects: null,
+            headersTimeoutMs: timeoutMs,
+            pace: REAL_PACE,
+            budget: { left: LIMITS.responseBytes.default, max: LIMITS.responseBytes.default },
+            ...limits,
+          });
+          return reader.read(reply);
+        }),
     };
   });
 }
 
+/** @throws CallFailed when arguments or secrets make no request, SecretUnavailable */
 async function build(
   spec: OpenApiToolSpec,
   pinned: PinnedDocument,
   operation: PinnedOperation,
   args: Readonly<Record<string, unknown>>,
   context: ToolCallContext,
-): Promise<BuiltRequest | ToolResult> {
+): Promise<OutgoingRequest> {
   const given = (place: PinnedParameter["in"]) =>
     operation.places
       .filter((rule) => rule.in === place)
@@ -45,13 +70,13 @@ async function build(
       .filter(({ value }) => value !== null);
 
   const path = filledPath(operation.path, given("path"));
-  if ("wrong" in path) return failed("tool_arguments_invalid", path.wrong);
+  if ("wrong" in path) throw new CallFailed("tool_arguments_invalid", path.wrong);
   let query = given("query").flatMap(({ rule, value }) => inQuery(rule, value));
   const headers: Record<string, string> = {};
   for (const { rule, value } of given("header")) {
     const text = inHeader(rule, value);
     if (CONTROL_CHARACTERS.test(text))
-      return failed("tool_arguments_invalid", `${rule.argument} goes into a header: it must be one line.`);
+      throw new CallFailed("tool_arguments_invalid", `${rule.argument} goes into a header: it must be one line.`);
     headers[rule.name.toLowerCase()] = headerValue(text);
   }
   let cookies = given("cookie").flatMap(({ rule, value }) => inQuery(rule, value));
@@ -67,7 +92,10 @@ async function build(
     if (place === "query") query.push([encodeURIComponent(name), encodeURIComponent(value)]);
     else if (place === "cookie") cookies.push([encodeURIComponent(name), encodeURIComponent(value)]);
     else if (CONTROL_CHARACTERS.test(value))
-      return failed("tool_failed", `What the manifest says of the header ${name} is not one line with its secrets in.`);
+      throw new CallFailed(
+        "tool_failed",
+        `What the manifest says of the header ${name} is not one line with its secrets in.`,
+      );
     else headers[name] = headerValue(value);
   }
   if (cookies.length > 0)
@@ -87,7 +115,7 @@ async function build(
   return {
     method: operation.method,
     url: `${operation.server}${path.filled}${search === "" ? "" : `?${search}`}`,
-    headers,
+    headers: { ...callHeaders(context), ...headers },
     body,
   };
 }

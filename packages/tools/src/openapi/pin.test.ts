@@ -3,8 +3,10 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
 import type { OpenApiToolSpec, ToolSpec } from "@maru/contract";
+import { OPEN_POLICY } from "@maru/domain";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { checkToolSpec, createEgress, type Egress, pinTools, prepareTools } from "../index.ts";
+import { checkToolSpec, type Egress, pinTools, policyProblems, prepareTools, UNCALLED } from "../index.ts";
+import { openEgress } from "../testing/context.ts";
 import { documentOf, entry, operation } from "./testing/documents.ts";
 
 const ORIGIN = "http://docs.internal";
@@ -19,7 +21,7 @@ const petstore = documentOf(
 );
 
 let server: Server;
-let egress: Egress;
+let egress: Egress & { close(): Promise<void> };
 const routes: Record<string, (response: ServerResponse) => void> = {
   "/openapi.json": (response) => response.end(JSON.stringify(petstore)),
   "/elsewhere.json": (response) =>
@@ -28,7 +30,11 @@ const routes: Record<string, (response: ServerResponse) => void> = {
     response.end("openapi: 3.0.3\ninfo: { title: 날씨, version: 1 }\npaths: { /now: { get: { operationId: now } } }\n"),
   "/large": (response) => response.end(Buffer.alloc(4_194_305, 32)),
   "/redirect": (response) => response.writeHead(302, { location: "/openapi.json" }).end(),
-  "/gzip": (response) => response.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync("{}")),
+  "/gzip": (response) =>
+    response.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync(JSON.stringify(petstore))),
+  "/bomb": (response) =>
+    response.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync(Buffer.alloc(50_000_000))),
+  "/odd": (response) => response.writeHead(200, { "content-encoding": "compress" }).end("x"),
   "/missing": (response) => response.writeHead(404).end("no"),
   "/broken": (response) => {
     response.writeHead(200, { "content-length": "1000" }).write("{");
@@ -45,7 +51,7 @@ beforeAll(async () => {
     routes[request.url ?? ""]?.(response);
   });
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  egress = createEgress({
+  egress = openEgress({
     allow: {
       "docs.internal": `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
       "gone.internal": "http://127.0.0.1:1",
@@ -84,8 +90,13 @@ describe("a document by URL", () => {
     expect(spec.pinned?.operations.api_list).toMatchObject({ server: `${ORIGIN}/v1`, path: "/pets" });
     // What Postgres can't store is gone.
     expect(spec.pinned?.operations.api_add?.description).toBe("A pet more");
-    expect(prepareTools(tools, { egress }).names).toEqual(["api_add", "api_list"]);
+    expect(prepareTools(tools, UNCALLED).names).toEqual(["api_add", "api_list"]);
     expect((await pin([by(`${ORIGIN}/openapi.json`)])).tools).toEqual(tools);
+  });
+
+  test("may be compressed; its digest is that of the text", async () => {
+    const pinned = async (path: string) => ((await pin([by(`${ORIGIN}${path}`)])).tools[0] as OpenApiToolSpec).pinned;
+    expect(await pinned("/gzip")).toEqual(await pinned("/openapi.json"));
   });
 
   test("may be YAML", async () => {
@@ -114,7 +125,8 @@ describe("a document by URL", () => {
   test.each<[string, string, string, RegExp]>([
     ["that is too large", "/large", "document_unavailable", /larger than 4 MiB/],
     ["behind a redirect", "/redirect", "document_unavailable", /redirects are not followed/],
-    ["that is compressed", "/gzip", "document_unavailable", /compressed/],
+    ["that grows without end", "/bomb", "document_unavailable", /larger than 4 MiB/],
+    ["that is encoded as nobody reads", "/odd", "document_unavailable", /compress/],
     ["that is not there", "/missing", "document_unavailable", /answered 404/],
     ["that breaks off", "/broken", "document_unavailable", /broke off/],
     ["that is a page", "/page", "document_invalid", /not an OpenAPI document|not valid YAML/],
@@ -172,6 +184,19 @@ describe("a document inline", () => {
       { pointer: "/spec/tools", code: "limit_out_of_range", detail: expect.stringMatching(/128.*140/) },
     ]);
   });
+});
+
+test("a workspace's policy judges each operation by its name, and every host a document names", async () => {
+  const { tools } = await pin([by(`${ORIGIN}/elsewhere.json`)]);
+  const judged = (rules: { egress?: object; tools?: object }) =>
+    policyProblems(tools[0] as ToolSpec, "/t", { ...OPEN_POLICY, ...rules } as typeof OPEN_POLICY).map(
+      ({ pointer, code }) => [pointer, code],
+    );
+  expect(judged({})).toEqual([]);
+  expect(judged({ tools: { deny: ["api_add"] } })).toEqual([["/t", "tool_denied"]]);
+  expect(judged({ tools: { deny: ["kind:openapi"] } })).toEqual([["/t", "tool_denied"]]);
+  expect(judged({ egress: { allow: ["docs.internal"], deny: [] } })).toEqual([["/t/document", "host_denied"]]);
+  expect(judged({ egress: { allow: ["*.example.org"], deny: [] } })).toEqual([["/t/document/url", "host_denied"]]);
 });
 
 describe("an entry before its document is fetched", () => {

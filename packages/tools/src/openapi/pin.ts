@@ -1,12 +1,15 @@
 import { createHash } from "node:crypto";
 import { LIMITS, type OpenApiToolSpec, type PinnedDocument, type ProblemDetail, SUBMIT_TOOL } from "@maru/contract";
 import { canonicalJson, storableText } from "@maru/domain";
-import { type Egress, EgressBlocked } from "../egress/index.ts";
+import { blockedBy, DecompressionLimit, type Egress, EncodingRefused, PolicyDenied } from "../egress/index.ts";
 import { mentionsSecret } from "../secrets/reference.ts";
 import { expandApart } from "./apart.ts";
 import type { Expanded, Finding } from "./expand.ts";
 
 const FETCH_MS = 10_000;
+/** Bytes that a byte of a compressed document may stand for; texts have 3 to 20. */
+const MAX_RATIO = 200;
+const TOO_LARGE = `The document is larger than ${LIMITS.documentBytes / 1_048_576} MiB: host a part of it, with the operations you need.`;
 
 export const EXPANSION_LIMITS = { tools: LIMITS.toolsPerAgent, pinnedBytes: LIMITS.pinnedBytes };
 /** One is Maru's own, the other would be read as something else than a name. */
@@ -107,12 +110,12 @@ async function fetchDocument(url: string, egress: Egress, signal: AbortSignal): 
       headers: {
         "user-agent": "maru",
         accept: "application/json, application/yaml, text/yaml, */*;q=0.1",
-        "accept-encoding": "identity",
       },
       body: null,
       signal: limit,
+      decompress: { maxBytes: LIMITS.documentBytes, maxRatio: MAX_RATIO },
     });
-    const { statusCode, headers, body } = response;
+    const { statusCode, body } = response;
     const refuse = (why: string): never => {
       body.on("error", () => {});
       body.destroy();
@@ -121,29 +124,25 @@ async function fetchDocument(url: string, egress: Egress, signal: AbortSignal): 
     if (statusCode >= 300 && statusCode < 400)
       refuse(`The server answered ${statusCode}: redirects are not followed. Write the URL the document really has.`);
     if (statusCode !== 200) refuse(`The server answered ${statusCode}, not the document.`);
-    if (String(headers["content-encoding"] ?? "identity").toLowerCase() !== "identity")
-      refuse("The server sent the document compressed, which was not asked for.");
     const chunks: Buffer[] = [];
     let size = 0;
     for await (const chunk of body as AsyncIterable<Buffer>) {
       size += chunk.length;
-      if (size > LIMITS.documentBytes)
-        refuse(
-          `The document is larger than ${LIMITS.documentBytes / 1_048_576} MiB: host a part of it, with the operations you need.`,
-        );
+      if (size > LIMITS.documentBytes) refuse(TOO_LARGE);
       chunks.push(chunk);
     }
     return Buffer.concat(chunks);
   } catch (error) {
     if (error instanceof NotFetched) throw error;
+    if (error instanceof DecompressionLimit) throw new NotFetched(TOO_LARGE);
+    if (error instanceof EncodingRefused) throw new NotFetched(error.message);
     if (limit.aborted) throw new NotFetched("The document did not arrive in time.");
-    if (isBlocked(error)) throw new NotFetched("The document's address is not one Maru may reach.");
+    const blocked = blockedBy(error);
+    if (blocked instanceof PolicyDenied) throw new NotFetched(blocked.message);
+    if (blocked !== null) throw new NotFetched("The document's address is not one Maru may reach.");
     throw new NotFetched("The document's server could not be reached or broke off.");
   }
 }
-
-const isBlocked = (error: unknown): boolean =>
-  error instanceof EgressBlocked || (error instanceof Error && error.cause !== undefined && isBlocked(error.cause));
 
 /** What a document says can have characters that Postgres can't store. */
 function storable<Value>(value: Value): Value {
