@@ -76,6 +76,11 @@ export const PROBLEMS = {
   secret_not_found: [400, "There is no such secret for this agent"],
   secret_not_allowed_here: [400, "A secret is referred to where it must not go"],
   effect_class_invalid: [400, "A tool's effect class does not fit its method"],
+  document_unavailable: [400, "A document the manifest refers to could not be fetched"],
+  document_invalid: [400, "A document is not one Maru can make tools of"],
+  operation_not_found: [400, "An OpenAPI document has no such operation"],
+  operation_invalid: [400, "An operation of an OpenAPI document can't be made a tool"],
+  auth_missing: [400, "Operations of an OpenAPI document need credentials the manifest does not give"],
   // Limits and quota
   memory_full: [409, "The memory has no room for it"],
   rate_limited: [429, "Too many calls"],

@@ -34,6 +34,11 @@ export const LIMITS = {
   fetchHosts: 64,
   threadTokens: { default: 120_000, min: 1_000, max: 1_000_000 },
   toolsPerAgent: 128,
+  /** Of a document that is fetched at deploy. */
+  documentBytes: 4_194_304,
+  /** Of all that a revision keeps of one OpenAPI document. */
+  pinnedBytes: 262_144,
+  selectors: 256,
   /** Of an agent's revisions: older ones that never ran, were never released and have no label are removed. */
   revisionsKept: 100,
   /** Runs below one another: a run that nobody's agent started has none above it. */
@@ -327,6 +332,102 @@ export const MemoryToolManifest = Type.Object(
   { ...closed, description: "What the agent remembers from run to run" },
 );
 
+const Selector = Type.String({
+  minLength: 1,
+  maxLength: 512,
+  description: "Operations by operationId, by `GET /path`, or by `tag:NAME`; * stands for any text",
+});
+const Selectors = (description: string) => Type.Array(Selector, { maxItems: LIMITS.selectors, description });
+const SecretText = (description: string) => Type.String({ minLength: 1, maxLength: 4_096, description });
+
+export const OpenApiToolManifest = Type.Object(
+  {
+    name: Type.String({
+      pattern: TOOL_NAME_PATTERN,
+      maxLength: 32,
+      description: "Names the entry, and begins its tools' names unless toolPrefix is given",
+    }),
+    type: Type.Literal("openapi"),
+    document: Type.Object(
+      {
+        url: Type.Optional(
+          Type.String({
+            minLength: 1,
+            maxLength: 2_048,
+            description: "Fetched once, at deploy; JSON or YAML, at most 4 MiB",
+          }),
+        ),
+        inline: Type.Optional(Type.Object({}, { additionalProperties: true, description: "The document itself" })),
+      },
+      { ...closed, description: "An OpenAPI document of version 3.0, 3.1 or 3.2, by url or inline" },
+    ),
+    server: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 2_048,
+        description: "Where calls go. Default: the document's first server, its variables at their defaults",
+      }),
+    ),
+    operations: Type.Optional(
+      Type.Object(
+        {
+          include: Type.Optional(Selectors("Default: all")),
+          exclude: Type.Optional(Selectors("Left out of what include chooses. Default: none")),
+        },
+        { ...closed, description: "Which operations become tools" },
+      ),
+    ),
+    headers: Type.Optional(
+      Type.Record(Type.String(), Type.String({ maxLength: 4_096 }), { description: "Sent with every call" }),
+    ),
+    query: Type.Optional(
+      Type.Record(Type.String(), Type.String({ maxLength: 2_048 }), { description: "Sent with every call" }),
+    ),
+    auth: Type.Optional(
+      Type.Record(
+        Type.String(),
+        // One schema by hand: of a union every branch would complain about the same mistake.
+        Type.Unsafe<string | { username: string; password: string }>({
+          type: ["string", "object"],
+          minLength: 1,
+          maxLength: 4_096,
+          properties: {
+            username: SecretText("Of HTTP basic authentication"),
+            password: SecretText("Of HTTP basic authentication"),
+          },
+          required: ["username", "password"],
+          additionalProperties: false,
+          description: "The key or token, `${secrets.NAME}`; for HTTP basic a username and a password",
+        }),
+        { maxProperties: 16, description: "Credentials by the name of the document's security scheme" },
+      ),
+    ),
+    timeout: Type.Optional(Duration),
+    approval: Type.Optional(Approval),
+    on_unknown: Type.Optional(OnUnknown),
+    overrides: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            operations: Type.Array(Selector, { minItems: 1, maxItems: LIMITS.selectors }),
+            effect: Type.Optional(EffectClass),
+            approval: Type.Optional(Approval),
+          },
+          closed,
+        ),
+        { maxItems: 64, description: "What some of the operations do otherwise; of several that fit the last counts" },
+      ),
+    ),
+    toolPrefix: Type.Optional(
+      Type.String({
+        pattern: "^[A-Za-z0-9_-]{0,32}$",
+        description: "Begins the names of the tools. Default: the entry's name and an underscore",
+      }),
+    ),
+  },
+  { ...closed, description: "The operations of an OpenAPI document, each a tool" },
+);
+
 export const AgentToolManifest = Type.Object(
   {
     name: ToolName,
@@ -362,6 +463,7 @@ export const ToolManifest = Type.Union([
   ClientToolManifest,
   CodeToolManifest,
   FunctionToolManifest,
+  OpenApiToolManifest,
   AgentToolManifest,
   MemoryToolManifest,
 ]);
@@ -460,6 +562,94 @@ export interface FunctionToolSpec {
   readonly approval?: ApprovalSpec;
 }
 
+export interface OpenApiToolSpec {
+  readonly type: "openapi";
+  readonly name: string;
+  /** `inline` is there until the entry is pinned. */
+  readonly document: { readonly url?: string; readonly inline?: { readonly [key: string]: unknown } };
+  /** Not there = the document's. */
+  readonly server?: string;
+  readonly operations: { readonly include: readonly string[]; readonly exclude: readonly string[] };
+  readonly headers: Readonly<Record<string, string>>;
+  readonly query: Readonly<Record<string, string>>;
+  readonly auth: Readonly<Record<string, string | { readonly username: string; readonly password: string }>>;
+  readonly timeoutMs: number;
+  /** Not there = never. */
+  readonly approval?: ApprovalSpec;
+  /** Not there = tell_model. */
+  readonly onUnknown?: OnUnknown;
+  readonly overrides: readonly {
+    readonly operations: readonly string[];
+    readonly effect?: EffectClass;
+    readonly approval?: ApprovalSpec | "never";
+  }[];
+  readonly toolPrefix: string;
+  /** What the document said when the revision was made; nothing else of it is ever used. In every revision, not before. */
+  readonly pinned?: PinnedDocument;
+}
+
+export interface PinnedDocument {
+  /** Of the bytes that were fetched; of an inline document, of its canonical JSON. Hex. */
+  readonly sha256: string;
+  readonly openapi: string;
+  readonly title: string;
+  readonly version: string;
+  /** Ways to say who calls, by the names the document gives them; only those that operations use. */
+  readonly schemes: Readonly<Record<string, PinnedScheme>>;
+  /** By the name of the tool. */
+  readonly operations: Readonly<Record<string, PinnedOperation>>;
+}
+
+export interface PinnedScheme {
+  readonly in: "header" | "query" | "cookie";
+  /** Of the header (in lower case), query parameter or cookie. */
+  readonly name: string;
+  /** Before the credential: `Bearer `. */
+  readonly prefix: string;
+  /** The credential is a username and a password. */
+  readonly basic?: true;
+}
+
+export interface PinnedOperation {
+  readonly method: HttpMethod;
+  /** Without a slash at its end. */
+  readonly server: string;
+  /** Begins with a slash; `{name}` stands for a path parameter. */
+  readonly path: string;
+  readonly description: string;
+  /** JSON Schema 2020-12 with `type: object`. */
+  readonly parameters: { readonly [key: string]: unknown };
+  readonly places: readonly PinnedParameter[];
+  /** Not there = no body. Its argument is `body`. */
+  readonly body?: PinnedBody;
+  /** Names of `schemes` that go with a call, all of them. */
+  readonly auth: readonly string[];
+  readonly effect: EffectClass;
+  /** Not there = never. */
+  readonly approval?: ApprovalSpec;
+}
+
+export type ParameterStyle = "simple" | "label" | "matrix" | "form" | "spaceDelimited" | "pipeDelimited" | "deepObject";
+
+/** How an argument is written into a request. */
+export interface PinnedParameter {
+  readonly argument: string;
+  readonly in: "path" | "query" | "header" | "cookie";
+  /** As the server calls it. */
+  readonly name: string;
+  /** `json`: as one JSON text, whatever its type. */
+  readonly style: ParameterStyle | "json";
+  readonly explode: boolean;
+}
+
+export interface PinnedBody {
+  readonly kind: "json" | "form" | "multipart" | "text";
+  /** As in Content-Type; a multipart body adds its boundary. */
+  readonly mediaType: string;
+  /** Of a form's fields that are not simply repeated. */
+  readonly fields?: Readonly<Record<string, { readonly style: ParameterStyle | "json"; readonly explode: boolean }>>;
+}
+
 export interface AgentToolSpec {
   readonly type: "agent";
   readonly name: string;
@@ -493,4 +683,5 @@ export type ToolSpec =
   | CodeToolSpec
   | FunctionToolSpec
   | AgentToolSpec
-  | MemoryToolSpec;
+  | MemoryToolSpec
+  | OpenApiToolSpec;

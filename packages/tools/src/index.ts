@@ -1,6 +1,7 @@
 import type { ProblemDetail, ToolSpec } from "@maru/contract";
 import { deeperThan } from "@maru/domain";
 import { prepareAgentTool } from "./agent.ts";
+import { approvalTest } from "./approval.ts";
 import { prepareBuiltin } from "./builtin/index.ts";
 import { prepareClientTool } from "./client.ts";
 import type { Sandbox } from "./code/sandbox.ts";
@@ -12,9 +13,10 @@ import { checkHttpTool } from "./http/check.ts";
 import { prepareHttpTool } from "./http/index.ts";
 import type { PreparedTool, ToolSet } from "./kind.ts";
 import { type MemoryAccess, prepareMemoryTools } from "./memory/index.ts";
+import { checkOpenApiTool } from "./openapi/check.ts";
+import { prepareOpenApiTools } from "./openapi/index.ts";
 import { type ToolPolicy, underPolicy } from "./policy.ts";
 import { schemaProblems } from "./schema/admit.ts";
-import { createArgumentCheck } from "./schema/check.ts";
 import { createGuard } from "./secrets/guard.ts";
 import { secretNamesIn } from "./secrets/reference.ts";
 
@@ -69,7 +71,8 @@ export const UNCALLED: ToolDeps = { egress: { request: uncalled }, policy: uncal
  */
 export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSet {
   const tools = new Map<string, PreparedTool>();
-  const guard = createGuard(secretNamesIn(specs));
+  // What others declared and a revision keeps may look like a reference, and is none.
+  const guard = createGuard(secretNamesIn(specs.map((spec) => ({ ...spec, pinned: null }))));
   const all = specs.flatMap((spec) =>
     prepared(spec, deps).map((tool) => underPolicy({ ...tool, ...policyOf(spec, tool) }, spec.type, deps.policy)),
   );
@@ -101,18 +104,20 @@ function prepared(spec: ToolSpec, { egress, sandbox, memory }: ToolDeps): Prepar
       return [prepareHttpTool(spec, egress)];
     case "memory":
       return prepareMemoryTools(spec, memory);
+    case "openapi":
+      return prepareOpenApiTools(spec, egress);
   }
 }
 
-/** What the manifest says of approval and of outcomes that can't be known. Of a memory, only what changes it is approved. */
+/**
+ * What the manifest says of approval and of outcomes that can't be known, where it says the same of all tools of an entry. Of a
+ * memory, only what changes it is approved.
+ */
 function policyOf(spec: ToolSpec, { effect }: PreparedTool): Pick<PreparedTool, "needsApproval" | "onUnknown"> {
-  if (spec.type === "client" || (spec.type === "memory" && effect === "safe")) return {};
+  if (spec.type === "client" || spec.type === "openapi" || (spec.type === "memory" && effect === "safe")) return {};
   const { approval } = spec;
-  const wrongWith = typeof approval === "object" ? createArgumentCheck({ type: "object", ...approval.when }) : null;
   return {
-    ...(approval === undefined
-      ? {}
-      : { needsApproval: (args: unknown) => wrongWith === null || wrongWith(args) === null }),
+    ...(approval === undefined ? {} : { needsApproval: approvalTest(approval) }),
     ...(spec.type === "http" && spec.onUnknown !== undefined ? { onUnknown: spec.onUnknown } : {}),
   };
 }
@@ -131,9 +136,11 @@ export function checkToolSpec(
   if (spec.type === "builtin") return fetchHostProblems(spec.hosts, pointer, options.allowedHosts ?? []);
   if (spec.type === "client" || spec.type === "function" || spec.type === "agent")
     return spec.parameters === undefined ? [] : schemaProblems(spec.parameters, `${pointer}/parameters`);
+  const { allowedHosts = [], hasSecret = () => false } = options;
+  if (spec.type === "openapi") return checkOpenApiTool(spec, pointer, allowedHosts, hasSecret);
   return [
     ...schemaProblems(spec.parameters, `${pointer}/parameters`),
-    ...checkHttpTool(spec, pointer, options.allowedHosts ?? [], options.hasSecret ?? (() => false)),
+    ...checkHttpTool(spec, pointer, allowedHosts, hasSecret),
   ];
 }
 

@@ -49,6 +49,17 @@ function destinationsOf(spec: ToolSpec): { readonly place: string; readonly url:
       return (spec.hosts ?? []).flatMap((host, index) =>
         host.startsWith("*.") ? [] : [{ place: `/hosts/${index}`, url: `https://${host}/` }],
       );
+    case "openapi":
+      return [
+        ...(spec.document.url === undefined ? [] : [{ place: "/document/url", url: spec.document.url }]),
+        ...(spec.server === undefined ? [] : [{ place: "/server", url: spec.server }]),
+        ...(spec.server === undefined
+          ? [...new Set(Object.values(spec.pinned?.operations ?? {}).map(({ server }) => server))].map((url) => ({
+              place: "/document",
+              url,
+            }))
+          : []),
+      ];
     case "agent":
     case "client":
     case "code":

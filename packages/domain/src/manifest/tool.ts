@@ -11,6 +11,7 @@ import {
   type HttpToolSpec,
   LIMITS,
   type MemoryToolSpec,
+  type OpenApiToolSpec,
   type PaginationSpec,
   type ProblemDetail,
   type ToolManifest,
@@ -45,6 +46,8 @@ export function normaliseTool(tool: ToolManifest, pointer: string, context: Cont
       return http(tool, pointer, context);
     case "memory":
       return memory(tool, pointer, context);
+    case "openapi":
+      return openApi(tool, pointer, context);
   }
 }
 
@@ -180,6 +183,31 @@ const memory = (tool: Of<"memory">, pointer: string, context: Context): MemoryTo
     : { ttlMs: context.range(`${pointer}/ttl`, durationMs(tool.ttl), LIMITS.memoryTtlMs, milliseconds) }),
   ...context.approval(tool.approval, pointer),
 });
+function openApi(tool: Of<"openapi">, pointer: string, context: Context): OpenApiToolSpec {
+  const { url, inline } = tool.document;
+  if ((url === undefined) === (inline === undefined))
+    context.report(`${pointer}/document`, "validation_failed", "Must have url or inline, one of them.");
+  return {
+    type: "openapi",
+    name: tool.name,
+    document: url === undefined ? { inline: (inline ?? {}) as Schema } : { url },
+    ...(tool.server === undefined ? {} : { server: tool.server }),
+    operations: { include: tool.operations?.include ?? ["*"], exclude: tool.operations?.exclude ?? [] },
+    headers: tool.headers ?? {},
+    query: tool.query ?? {},
+    auth: tool.auth ?? {},
+    timeoutMs: toolTimeout(tool, pointer, context),
+    ...context.approval(tool.approval, pointer),
+    ...(tool.on_unknown === undefined || tool.on_unknown === "tell_model" ? {} : { onUnknown: tool.on_unknown }),
+    overrides: (tool.overrides ?? []).map(({ operations, effect, approval }, index) => ({
+      operations,
+      ...(effect === undefined ? {} : { effect }),
+      ...(approval === "never" ? { approval } : context.approval(approval, `${pointer}/overrides/${index}`)),
+    })),
+    toolPrefix: tool.toolPrefix ?? `${tool.name}_`,
+  };
+}
+
 const defaultRetries = (effect: EffectClass): number => (effect === "at_most_once" ? 0 : LIMITS.retries.default);
 
 /** What is said of a reply beyond the defaults. */

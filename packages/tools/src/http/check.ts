@@ -1,28 +1,9 @@
 import { type HttpToolSpec, LIMITS, type ProblemCode, type ProblemDetail } from "@maru/contract";
 import { urlRefusal } from "../egress/verdict.ts";
 import { mentionsSecret, secretsOf } from "../secrets/reference.ts";
-import { CONTROL_CHARACTERS } from "./request.ts";
+import { headerRefusal } from "./header.ts";
 import { parseTemplate, placesOf, type Template } from "./template.ts";
 import { parseUrlTemplate, type UrlTemplate } from "./url.ts";
-
-/** Headers that are Maru's or the connection's own. */
-const OWN_HEADERS = new Set([
-  "host",
-  "content-length",
-  "transfer-encoding",
-  "connection",
-  "keep-alive",
-  "upgrade",
-  "te",
-  "trailer",
-  "expect",
-  "proxy-authorization",
-  "proxy-connection",
-  "accept-encoding",
-  "idempotency-key",
-  "x-run-epoch",
-  "user-agent",
-]);
 
 const escapePointer = (name: string): string => name.replaceAll("~", "~0").replaceAll("/", "~1");
 
@@ -92,10 +73,8 @@ export function checkHttpTool(
     places(`/request/query/${escapePointer(key)}`, () => parseTemplate(value));
   for (const [name, value] of Object.entries(request.headers)) {
     const place = `/request/headers/${escapePointer(name)}`;
-    if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/.test(name))
-      report(place, "header_not_allowed", "This is not the name of a header.");
-    else if (OWN_HEADERS.has(name.toLowerCase())) report(place, "header_not_allowed", "Maru sets this header itself.");
-    else if (CONTROL_CHARACTERS.test(value)) report(place, "header_not_allowed", "A header's value must be one line.");
+    const wrong = headerRefusal(name, value);
+    if (wrong !== null) report(place, "header_not_allowed", wrong);
     else places(place, () => parseTemplate(value));
   }
   const body = (value: unknown, place: string): void => {

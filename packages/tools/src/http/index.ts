@@ -1,10 +1,10 @@
 import { type HttpToolSpec, LIMITS } from "@maru/contract";
 import type { Egress, Redirects } from "../egress/index.ts";
-import { failed, type PreparedTool, type ToolAnnotations, type ToolCallContext, type ToolResult } from "../kind.ts";
+import type { PreparedTool, ToolAnnotations, ToolCallContext, ToolResult } from "../kind.ts";
 import { createArgumentCheck } from "../schema/check.ts";
-import { SecretUnavailable, secretNamesIn } from "../secrets/reference.ts";
+import { secretNamesIn } from "../secrets/reference.ts";
+import { withinTimeout } from "./call.ts";
 import { exchange, type OutgoingRequest, type Pace, REAL_PACE } from "./exchange.ts";
-import { failureOf } from "./failure.ts";
 import { readPages } from "./pages.ts";
 import { createRequest } from "./request.ts";
 import { createReplyReader } from "./response.ts";
@@ -38,30 +38,10 @@ export function prepareHttpTool(spec: HttpToolSpec, egress: Egress, pace: Pace =
     effect: spec.effect,
     annotations: annotationsOf(spec),
     checkArguments: createArgumentCheck(spec.parameters),
-    async call(args, context) {
-      const late = new AbortController();
-      const timer = setTimeout(() => late.abort(), timeoutMs);
-      const limits = {
-        signal: AbortSignal.any([context.signal, late.signal]),
-        deadline: pace.now() + timeoutMs,
-      };
-      /** The result an error stands for; the stop of the run is thrown on. */
-      const resultOf = (error: unknown): ToolResult => {
-        if (context.signal.aborted) throw context.signal.reason;
-        if (error instanceof SecretUnavailable) throw error;
-        if (late.signal.aborted)
-          return { ...failed("tool_timeout", `No complete answer in ${timeoutMs} ms.`), uncertain: true };
-        return failureOf(error);
-      };
-      try {
-        const request = await fill(args, context);
-        return await send(request, context, limits, (error) => resultOf(error).output);
-      } catch (error) {
-        return resultOf(error);
-      } finally {
-        clearTimeout(timer);
-      }
-    },
+    call: (args, context) =>
+      withinTimeout(context, timeoutMs, pace, async (limits, resultOf) =>
+        send(await fill(args, context), context, limits, (error) => resultOf(error).output),
+      ),
   };
 }
 

@@ -4,13 +4,18 @@ import { needSecrets, secretNamesIn, secretsOf } from "../secrets/reference.ts";
 import type { OutgoingRequest } from "./exchange.ts";
 import { CallFailed } from "./failure.ts";
 import { fillForm, parseForm } from "./form.ts";
+import { CONTROL_CHARACTERS, headerValue } from "./header.ts";
 import { argumentOf, fillTemplate, parseTemplate, placesOf, type SecretValues } from "./template.ts";
 import { fillUrl, parseQueryEntry, parseUrlTemplate } from "./url.ts";
 
 const BODY_METHODS: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
-/** What RFC 9110 §5.5 keeps out of a field value. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters looked for
-export const CONTROL_CHARACTERS = /[\0-\x08\x0a-\x1f\x7f]/;
+/** What every call says of itself. */
+export const callHeaders = ({ epoch, idempotencyKey }: ToolCallContext): Record<string, string> => ({
+  "user-agent": "maru",
+  accept: "application/json, text/*;q=0.9, */*;q=0.1",
+  "x-run-epoch": String(epoch),
+  "idempotency-key": idempotencyKey,
+});
 
 /** Fills a request in. @throws CallFailed when arguments or secrets do not fit, SecretUnavailable */
 export type FillRequest = (args: Record<string, unknown>, context: ToolCallContext) => Promise<OutgoingRequest>;
@@ -46,7 +51,7 @@ export function createRequest(request: HttpToolSpec["request"]): FillRequest {
           "tool_arguments_invalid",
           `${placesOf(value).join(", ")} goes into a header: it must be one line.`,
         );
-      filled[name.toLowerCase()] = Buffer.from(text, "utf8").toString("latin1");
+      filled[name.toLowerCase()] = headerValue(text);
     }
     return filled;
   };
@@ -80,10 +85,7 @@ export function createRequest(request: HttpToolSpec["request"]): FillRequest {
       method,
       url: target,
       headers: {
-        "user-agent": "maru",
-        accept: "application/json, text/*;q=0.9, */*;q=0.1",
-        "x-run-epoch": String(context.epoch),
-        "idempotency-key": context.idempotencyKey,
+        ...callHeaders(context),
         ...(content === null ? {} : { "content-type": content.type }),
         ...fillHeaders(args, secrets),
       },

@@ -196,6 +196,7 @@ export function deploymentRoutes(deps: DeploymentDeps) {
       await refuseAgents(caller.workspaceId, normal.spec, name, locate);
       const { tools, problems, warnings } = await pinTools(normal.spec.tools, {
         egress: egress.forWorkspace(caller.workspaceId),
+        allowedHosts,
         secrets: (names) => deps.secrets(caller.workspaceId, normal.spec.name, names),
         signal: closing,
       });
