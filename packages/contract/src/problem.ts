@@ -69,6 +69,10 @@ export const PROBLEMS = {
   secret_not_found: [400, "There is no such secret for this agent"],
   secret_not_allowed_here: [400, "A secret is referred to where it must not go"],
   effect_class_invalid: [400, "A tool's effect class does not fit its method"],
+  mcp_unreachable: [400, "An MCP server could not be asked for its tools"],
+  mcp_tool_not_found: [400, "An MCP server has no tool of that name"],
+  mcp_tool_unusable: [400, "A tool of an MCP server can't be one of an agent's"],
+  mcp_transport_forbidden: [400, "This installation does not start MCP servers as commands"],
   // Limits and quota
   rate_limited: [429, "Too many calls"],
   too_many_attempts: [429, "Too many failed attempts"],

@@ -8,6 +8,9 @@ import type { Egress } from "./egress/index.ts";
 import { checkHttpTool } from "./http/check.ts";
 import { prepareHttpTool } from "./http/index.ts";
 import type { PreparedTool, ToolSet } from "./kind.ts";
+import { checkMcpTool } from "./mcp/check.ts";
+import type { McpSessions } from "./mcp/pool.ts";
+import { prepareMcpTools } from "./mcp/tool.ts";
 import { schemaProblems } from "./schema/admit.ts";
 import { createArgumentCheck } from "./schema/check.ts";
 import { createGuard } from "./secrets/guard.ts";
@@ -34,6 +37,7 @@ export type {
   ToolResult,
   ToolSet,
 } from "./kind.ts";
+export { createMcpSessions, type McpDrift, type McpOptions, type McpSessions } from "./mcp/pool.ts";
 export { type PinDeps, type Pinned, pinTools } from "./pin.ts";
 export { schemaProblems } from "./schema/admit.ts";
 export { createArgumentCheck } from "./schema/check.ts";
@@ -43,13 +47,17 @@ export interface ToolDeps {
   readonly egress: Egress;
   /** Where code runs; who only looks at declarations and arguments needs none. */
   readonly sandbox?: Sandbox;
+  /** Sessions with MCP servers; the same holds. */
+  readonly mcp?: McpSessions;
 }
 
 /** Makes a revision's tools callable. Whatever its kind, a tool's result passes the guard: that is where secrets end. */
 export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSet {
   const tools = new Map<string, PreparedTool>();
-  const guard = createGuard(secretNamesIn(specs));
-  const all = specs.flatMap((spec) => prepared(spec, deps).map((tool) => ({ ...tool, ...policyOf(spec) })));
+  const guard = createGuard(secretNamesIn(specs.map(written)));
+  const all = specs.flatMap((spec) =>
+    prepared(spec, deps).map((tool) => ({ ...tool, ...policyOf(spec, tool.declaration.name) })),
+  );
   for (const tool of all.sort((a, b) => (a.declaration.name < b.declaration.name ? -1 : 1)))
     tools.set(tool.declaration.name, guard(tool));
   return {
@@ -59,8 +67,15 @@ export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSe
   };
 }
 
+/** An entry without what others said: only the manifest's author names secrets. */
+const written = (spec: ToolSpec): ToolSpec => {
+  if (spec.type !== "mcp") return spec;
+  const { pinned: _, ...own } = spec;
+  return own;
+};
+
 /** The tools of one entry of a manifest: one, but for entries that stand for what somebody else declared. */
-function prepared(spec: ToolSpec, { egress, sandbox }: ToolDeps): PreparedTool[] {
+function prepared(spec: ToolSpec, { egress, sandbox, mcp }: ToolDeps): PreparedTool[] {
   switch (spec.type) {
     case "builtin":
       return [prepareBuiltin(spec)];
@@ -72,19 +87,21 @@ function prepared(spec: ToolSpec, { egress, sandbox }: ToolDeps): PreparedTool[]
       return [prepareFunctionTool(spec, sandbox)];
     case "http":
       return [prepareHttpTool(spec, egress)];
+    case "mcp":
+      return prepareMcpTools(spec, mcp);
   }
 }
 
 /** What the manifest says of approval and of outcomes that can't be known. */
-function policyOf(spec: ToolSpec): Pick<PreparedTool, "needsApproval" | "onUnknown"> {
+function policyOf(spec: ToolSpec, name: string): Pick<PreparedTool, "needsApproval" | "onUnknown"> {
   if (spec.type === "client") return {};
-  const { approval } = spec;
+  const { approval } = spec.type === "mcp" ? (spec.pinned?.tools[name] ?? {}) : spec;
   const wrongWith = typeof approval === "object" ? createArgumentCheck({ type: "object", ...approval.when }) : null;
   return {
     ...(approval === undefined
       ? {}
       : { needsApproval: (args: unknown) => wrongWith === null || wrongWith(args) === null }),
-    ...(spec.type === "http" && spec.onUnknown !== undefined ? { onUnknown: spec.onUnknown } : {}),
+    ...((spec.type === "http" || spec.type === "mcp") && spec.onUnknown !== undefined ? { onUnknown: spec.onUnknown } : {}),
   };
 }
 
@@ -96,14 +113,18 @@ export function checkToolSpec(
     allowedHosts?: readonly string[];
     /** Whether the agent has a secret of the name; by default it has none. */
     hasSecret?: (name: string) => boolean;
+    /** Whether MCP servers may be started as commands. */
+    mcpStdio?: boolean;
   } = {},
 ): ProblemDetail[] {
   if (spec.type === "builtin" || spec.type === "code") return [];
   if (spec.type === "client" || spec.type === "function")
     return schemaProblems(spec.parameters, `${pointer}/parameters`);
+  const { allowedHosts = [], hasSecret = () => false, mcpStdio = false } = options;
+  if (spec.type === "mcp") return checkMcpTool(spec, pointer, allowedHosts, hasSecret, mcpStdio);
   return [
     ...schemaProblems(spec.parameters, `${pointer}/parameters`),
-    ...checkHttpTool(spec, pointer, options.allowedHosts ?? [], options.hasSecret ?? (() => false)),
+    ...checkHttpTool(spec, pointer, allowedHosts, hasSecret),
   ];
 }
 

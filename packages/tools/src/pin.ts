@@ -1,5 +1,6 @@
 import { LIMITS, type ProblemDetail, type ToolSpec } from "@maru/contract";
 import type { Egress } from "./egress/index.ts";
+import { pinMcpTools } from "./mcp/pin.ts";
 import type { SecretAccess } from "./secrets/reference.ts";
 
 export interface PinDeps {
@@ -7,6 +8,8 @@ export interface PinDeps {
   /** Secrets of the agent that is deployed, for servers that want to know who asks. */
   readonly secrets: SecretAccess;
   readonly signal: AbortSignal;
+  /** Whether MCP servers may be started as commands. */
+  readonly mcpStdio?: boolean;
 }
 
 /** A manifest's tools as a revision keeps them. */
@@ -44,7 +47,8 @@ export async function pinTools(tools: readonly ToolSpec[], deps: PinDeps): Promi
 }
 
 /** The names the model will know the tools of an entry by. */
-const namesOf = (spec: ToolSpec): readonly string[] => [spec.name];
+const namesOf = (spec: ToolSpec): readonly string[] =>
+  spec.type === "mcp" ? Object.keys(spec.pinned?.tools ?? {}) : [spec.name];
 
 /** Entries that stand for several tools must not take one another's names, nor be too many together. */
 function nameProblems(specs: readonly ToolSpec[]): ProblemDetail[] {
@@ -69,8 +73,10 @@ function nameProblems(specs: readonly ToolSpec[]): ProblemDetail[] {
   return problems;
 }
 
-async function pinned(spec: ToolSpec, _pointer: string, _deps: PinDeps): Promise<PinnedEntry> {
+async function pinned(spec: ToolSpec, pointer: string, deps: PinDeps): Promise<PinnedEntry> {
   switch (spec.type) {
+    case "mcp":
+      return pinMcpTools(spec, pointer, deps);
     default:
       return { spec, problems: [], warnings: [] };
   }

@@ -23,6 +23,8 @@ export interface StandaloneConfig {
   /** The project's folder: migrations and examples are there. */
   readonly root: string;
   readonly egressAllow: string;
+  /** Lets agents have MCP servers that are started as commands on this machine. */
+  readonly mcpStdio: boolean;
 }
 
 /** @throws Error naming the variable or argument that is wrong */
@@ -48,6 +50,7 @@ export function standaloneConfig(env: NodeJS.ProcessEnv, args: readonly string[]
     once: args.includes("--once"),
     root,
     egressAllow: env.EGRESS_ALLOW ?? "",
+    mcpStdio: env.MCP_STDIO === "1",
   };
 }
 

@@ -6,6 +6,7 @@ import { createSecretReader, type NextRun, openStore } from "@maru/store";
 import {
   createArgumentCheck,
   createEgress,
+  createMcpSessions,
   createSandbox,
   egressFetch,
   parseArguments,
@@ -71,6 +72,11 @@ export async function createWorker(deps: {
     processes: config.sandboxProcesses,
     onLost: (error) => logger.warn({ err: error }, "sandbox process lost"),
   });
+  const mcp = createMcpSessions({
+    egress,
+    stdio: config.mcpStdio ?? false,
+    onDrift: (drift) => logger.warn(drift, "a tool of an MCP server is not what it was at deploy"),
+  });
   const live = createLive(bus);
   const redisSlots = config.queue.kind === "redis" ? createRedisSlots(config.queue) : null;
   const models = createModels({
@@ -94,7 +100,7 @@ export async function createWorker(deps: {
   const ports: EnginePorts = {
     model: models.port,
     tools: {
-      prepare: (specs) => prepareTools(specs, { egress, sandbox }),
+      prepare: (specs) => prepareTools(specs, { egress, sandbox, mcp }),
       checker: createArgumentCheck,
       parseArguments,
       secrets: secrets.read,
@@ -224,6 +230,7 @@ export async function createWorker(deps: {
       await receiver?.close();
       await wakeUps.close();
       models.close();
+      await mcp.close();
       await secrets.close();
       await redisSlots?.close();
       if (deps.bus === undefined) await bus.close();

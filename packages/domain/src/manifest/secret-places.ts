@@ -3,7 +3,7 @@ import { escapePointer } from "../canonical.ts";
 
 /** Where a text may have secrets. A tool kind judges its own places further: of a URL, only values of its query may. */
 const ALLOWED = [
-  /^\/spec\/tools\/\d+\/headers\/[^/]+$/,
+  /^\/spec\/tools\/\d+\/(?:headers|env)\/[^/]+$/,
   /^\/spec\/tools\/\d+\/request\/url$/,
   /^\/spec\/tools\/\d+\/request\/(?:headers|query)\/[^/]+$/,
   /^\/spec\/tools\/\d+\/request\/body(?:\/|$)/,

@@ -5,6 +5,8 @@ import {
   CodeToolManifest,
   FunctionToolManifest,
   HttpToolManifest,
+  MCP_NAME_PATTERN,
+  McpToolManifest,
   type ProblemDetail,
 } from "@maru/contract";
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
@@ -22,6 +24,7 @@ const kinds: Record<string, ValidateFunction> = {
   client: ajv.compile(ClientToolManifest),
   code: ajv.compile(CodeToolManifest),
   function: ajv.compile(FunctionToolManifest),
+  mcp: ajv.compile(McpToolManifest),
 };
 
 /** Every way in which a value is not a manifest. */
@@ -102,7 +105,7 @@ function details(errors: readonly ErrorObject[], prefix: string): ProblemDetail[
         return {
           pointer,
           code: "invalid_name",
-          detail: "A tool's name has 1 to 64 letters, digits, underscores and hyphens.",
+          detail: `A tool's name has 1 to ${(error.params as { pattern: string }).pattern === MCP_NAME_PATTERN ? 32 : 64} letters, digits, underscores and hyphens.`,
         };
       }
       if (error.keyword === "enum")

@@ -38,6 +38,8 @@ export interface DeploymentDeps {
   readonly serving: Serving;
   /** Private hosts the operator lets tools reach. */
   readonly allowedHosts: readonly string[];
+  /** Whether MCP servers may be started as commands. */
+  readonly mcpStdio: boolean;
   readonly egress: Egress;
   /** Loads the functions of manifests. */
   readonly sandbox: Sandbox;
@@ -47,7 +49,7 @@ export interface DeploymentDeps {
 }
 
 export function deploymentRoutes(deps: DeploymentDeps) {
-  const { store, pages, serving, allowedHosts, egress, sandbox, closing } = deps;
+  const { store, pages, serving, allowedHosts, mcpStdio, egress, sandbox, closing } = deps;
   const { deployments } = store;
   const shelfOf = (workspaceId: string) => readShelf(store.models, workspaceId, serving);
   const shown = (deployment: StoredDeployment, shelf: Shelf) => deploymentObject(deployment, shelf, serving);
@@ -112,13 +114,14 @@ export function deploymentRoutes(deps: DeploymentDeps) {
         checkSchema: schemaProblems,
         defaultModelId: DEFAULT_MODEL_ID,
         checkTool: (tool, pointer) =>
-          checkToolSpec(tool, pointer, { allowedHosts, hasSecret: (name) => secrets.has(name) }),
+          checkToolSpec(tool, pointer, { allowedHosts, mcpStdio, hasSecret: (name) => secrets.has(name) }),
         locate,
       });
       const { deployment: name, settings } = normal;
       await refuseBrokenSources(normal.spec, locate);
       const { tools, problems, warnings } = await pinTools(normal.spec.tools, {
         egress,
+        mcpStdio,
         secrets: (names) => deps.secrets(caller.workspaceId, normal.spec.name, names),
         signal: closing,
       });
