@@ -166,7 +166,8 @@ export const McpToolManifest = Type.Object(
     url: Type.Optional(Type.String({ minLength: 1, maxLength: 2_048 })),
     transport: Type.Optional(
       Type.Enum(["auto", "streamable-http", "sse"], {
-        description: "auto: streamable HTTP, and HTTP with SSE (2024-11-05) where the server has no more. Default: auto",
+        description:
+          "auto: streamable HTTP, and HTTP with SSE (2024-11-05) where the server has no more. Default: auto",
       }),
     ),
     headers: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 4_096 }))),
@@ -319,10 +320,4 @@ export interface McpPinnedTool {
   readonly aboutDigest: string;
 }
 
-export type ToolSpec =
-  | HttpToolSpec
-  | BuiltinToolSpec
-  | ClientToolSpec
-  | CodeToolSpec
-  | FunctionToolSpec
-  | McpToolSpec;
+export type ToolSpec = HttpToolSpec | BuiltinToolSpec | ClientToolSpec | CodeToolSpec | FunctionToolSpec | McpToolSpec;

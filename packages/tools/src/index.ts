@@ -101,7 +101,9 @@ function policyOf(spec: ToolSpec, name: string): Pick<PreparedTool, "needsApprov
     ...(approval === undefined
       ? {}
       : { needsApproval: (args: unknown) => wrongWith === null || wrongWith(args) === null }),
-    ...((spec.type === "http" || spec.type === "mcp") && spec.onUnknown !== undefined ? { onUnknown: spec.onUnknown } : {}),
+    ...((spec.type === "http" || spec.type === "mcp") && spec.onUnknown !== undefined
+      ? { onUnknown: spec.onUnknown }
+      : {}),
   };
 }
 

@@ -77,8 +77,7 @@ export function boundedFetch(
     }
     if (response.body === null) return response;
     const events = /^text\/event-stream\b/i.test(response.headers.get("content-type") ?? "");
-    const admits =
-      method === "GET" && events ? streamMeter(STREAM[deps.getCarries], deps.now) : answerMeter(events);
+    const admits = method === "GET" && events ? streamMeter(STREAM[deps.getCarries], deps.now) : answerMeter(events);
     const ended = (cut: Overflow | null) => deps.onEnd({ method, body: init?.body }, cut);
     const body = response.body.pipeThrough(
       new TransformStream<Uint8Array, Uint8Array>({

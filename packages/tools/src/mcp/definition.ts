@@ -17,7 +17,11 @@ export function digestsOf(tool: Tool, trustAnnotations: boolean): { digest: stri
   const { name, inputSchema, annotations = {}, title, description, outputSchema } = tool;
   const { readOnlyHint, idempotentHint, destructiveHint } = annotations;
   return {
-    digest: sha256([name, inputSchema, ...(trustAnnotations ? [{ readOnlyHint, idempotentHint, destructiveHint }] : [])]),
+    digest: sha256([
+      name,
+      inputSchema,
+      ...(trustAnnotations ? [{ readOnlyHint, idempotentHint, destructiveHint }] : []),
+    ]),
     aboutDigest: sha256([title, description, annotations, outputSchema]),
   };
 }
@@ -34,7 +38,10 @@ export function plainText(text: string, most: number): string {
     )
     .trim();
   if (plain.length <= most) return plain;
-  return `${plain.slice(0, most - 1).toWellFormed().replace(/\ufffd$/, "")}…`;
+  return `${plain
+    .slice(0, most - 1)
+    .toWellFormed()
+    .replace(/\ufffd$/, "")}…`;
 }
 
 export const descriptionOf = (tool: Tool): string =>

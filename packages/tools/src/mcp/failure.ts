@@ -81,8 +81,14 @@ export function reasonOf(error: unknown): string {
   if (status !== null) return `It answers with HTTP ${status}.`;
   if (timedOut(error)) return "It did not answer in time.";
   if (wasNotSent(error)) return "It could not be reached.";
-  if (caused(error, ProtocolError) || caused(error, SdkError)) return "What it answers is not MCP.";
-  return "It could not be reached, or broke off.";
+  return speaksOtherwise(error) ? "What it answers is not MCP." : "It could not be reached, or broke off.";
+}
+
+/** A range error is what the SDK's validation ends with where something is nested without end. */
+function speaksOtherwise(error: unknown): boolean {
+  const first = causes(error).at(-1);
+  if (first instanceof SdkError) return first.code !== SdkErrorCode.ConnectionClosed;
+  return first instanceof ProtocolError || first instanceof RangeError;
 }
 
 const MAX_MESSAGE = 2_000;

@@ -122,7 +122,9 @@ function admitted(
       place,
       "mcp_tool_not_found",
       `The server has no tool ${name}; it has ${shown.join(", ") || "none"}${names.length > MAX_SHOWN ? " and others" : ""}.`,
-      near !== undefined && near.length <= 128 && distance(name, near) <= Math.max(2, name.length / 2) ? near : undefined,
+      near !== undefined && near.length <= 128 && distance(name, near) <= Math.max(2, name.length / 2)
+        ? near
+        : undefined,
     );
   }
   const tools: [string, McpPinnedTool][] = [];

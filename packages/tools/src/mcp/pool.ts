@@ -88,7 +88,8 @@ export function createMcpSessions(options: McpOptions): McpSessions {
   /** Makes room by ending what has been idle longest. */
   const makeRoom = (workspaceId: string): void => {
     const own = [...entries.values()].filter((entry) => entry.workspaceId === workspaceId);
-    const full = own.length >= limits.perWorkspace ? own : entries.size >= limits.sessions ? [...entries.values()] : null;
+    const full =
+      own.length >= limits.perWorkspace ? own : entries.size >= limits.sessions ? [...entries.values()] : null;
     if (full === null) return;
     const spare = full.find(({ users }) => users === 0);
     if (spare === undefined) throw new NoSession();
@@ -115,7 +116,9 @@ export function createMcpSessions(options: McpOptions): McpSessions {
       if (closing.signal.aborted) throw new NoSession();
       if ("command" in target && !options.stdio) throw new StdioOff();
       // A secret that changed is another header, so another session; what it was does not stay in a key.
-      const key = createHash("sha256").update(canonicalJson([workspaceId, target])).digest("hex");
+      const key = createHash("sha256")
+        .update(canonicalJson([workspaceId, target]))
+        .digest("hex");
       let entry = entries.get(key);
       if (entry?.opened?.open() === false) {
         forget(entry);

@@ -35,7 +35,8 @@ export function readResult(result: CallToolResult, tool: Tool): ToolResult {
   const keep = (kind: string, mediaType: string, base64: string): string => {
     const type = /^[\w.+-]{1,64}\/[\w.+-]{1,64}$/.test(mediaType) ? mediaType : "application/octet-stream";
     const bytes = Buffer.from(base64, "base64");
-    if (attachments.length >= MAX_ATTACHMENTS) return `[${type}, ${size(bytes.length)}, not kept: too many in one result]`;
+    if (attachments.length >= MAX_ATTACHMENTS)
+      return `[${type}, ${size(bytes.length)}, not kept: too many in one result]`;
     const name = `${kind}-${attachments.length + 1}.${EXTENSIONS[type] ?? "bin"}`;
     attachments.push({ name, mediaType: type, bytes });
     return `[${type}, ${size(bytes.length)}, kept as ${name}]`;
@@ -71,9 +72,7 @@ export function readResult(result: CallToolResult, tool: Tool): ToolResult {
   if (structured !== undefined && !isError && !declared(structured, tool))
     return failed("tool_output_invalid", "The tool was called, and its result is not what the server says it gives.");
   const output =
-    structured === undefined || isError
-      ? texts.join("\n")
-      : [JSON.stringify(structured), ...notes].join("\n");
+    structured === undefined || isError ? texts.join("\n") : [JSON.stringify(structured), ...notes].join("\n");
   return {
     output: output === "" ? NOTHING : output,
     isError,
@@ -92,4 +91,8 @@ function declared(structured: unknown, { outputSchema }: Tool): boolean {
 const line = (text: string): string => plainText(text, MAX_LINK).replace(/\s+/g, " ");
 
 const size = (bytes: number): string =>
-  bytes < 1_024 ? `${bytes} bytes` : bytes < 1_048_576 ? `${Math.round(bytes / 1_024)} KB` : `${(bytes / 1_048_576).toFixed(1)} MB`;
+  bytes < 1_024
+    ? `${bytes} bytes`
+    : bytes < 1_048_576
+      ? `${Math.round(bytes / 1_024)} KB`
+      : `${(bytes / 1_048_576).toFixed(1)} MB`;

@@ -1,3 +1,4 @@
+import type { McpTransport } from "@maru/contract";
 import {
   type CallToolResult,
   Client,
@@ -7,7 +8,6 @@ import {
   type Tool,
   type Transport,
 } from "@modelcontextprotocol/client";
-import type { McpTransport } from "@maru/contract";
 import { boundedFetch } from "./bounds.ts";
 import { ListTooLong, mayBeOlder, StreamEnded } from "./failure.ts";
 import { stdioTransport } from "./stdio.ts";
@@ -128,7 +128,9 @@ async function connected(
       },
     },
     // Never used: `call` says which definition holds, and judges results itself (result.ts).
-    jsonSchemaValidator: { getValidator: () => (data) => ({ valid: true, data: data as never, errorMessage: undefined }) },
+    jsonSchemaValidator: {
+      getValidator: () => (data) => ({ valid: true, data: data as never, errorMessage: undefined }),
+    },
   });
   const callOf = (id: unknown) => [...calls.values()].find((call) => call.id === id);
   const broken = (error: Error) => {
@@ -304,5 +306,3 @@ export async function aborting<T>(signal: AbortSignal, work: Promise<T>): Promis
     signal.removeEventListener("abort", stop);
   }
 }
-
-

@@ -117,5 +117,3 @@ async function callOnce(
     tool,
   );
 }
-
-
