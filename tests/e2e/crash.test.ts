@@ -36,22 +36,20 @@ describeEachBackend("a worker that is killed", (backend) => {
 
   test("loses no run: another one carries on after the last finished step, which is not executed again", async () => {
     const first = await startWorker();
-    house.simulator.settings.callMs = 0;
+    // The second model call is answered by half, and then by nothing.
+    house.simulator.setScenario([{ when: { step: 1 }, say: { fault: "stall-mid-stream" } }]);
     const { body } = await house.api("POST", "/v1/runs", {
       key: person.key,
       body: { deployment: "weather", input: "#sim steps 2\n서울 날씨" },
     });
-    // The first model step and its tool are done; the second model call is held open.
-    house.simulator.settings.firstByteMs = 0;
-    await until("two steps are done", async () => {
+    await until("the first model step and its tool are done, and the second is asked for", async () => {
       const done = (await steps(body.id)).filter(({ state }: { state: string }) => state === "done").length;
-      if (done >= 1) house.simulator.settings.firstByteMs = 60_000;
-      return done >= 2;
+      return done >= 2 && house.simulator.calls() >= 2;
     });
     first.kill("SIGKILL");
     await once(first, "exit");
     const before = await steps(body.id);
-    house.simulator.settings.firstByteMs = 0;
+    house.simulator.setScenario([]);
     const calls = house.simulator.calls();
     expect((await get(body.id)).status).toBe("running");
 

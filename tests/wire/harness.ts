@@ -124,6 +124,7 @@ export async function play(baseUrl: string, { host, stream, thinking }: Cell, in
       parseArguments,
       secrets: async () => new Map(),
     },
+    children: { start: async () => ({ kind: "refused", code: "unknown_agent", message: "There are no others." }) },
     journal: {
       write: async (_claim, entry) => {
         for (const done of entry.done) {
@@ -160,6 +161,7 @@ export async function play(baseUrl: string, { host, stream, thinking }: Cell, in
     input: "서울 날씨 알려줘",
     threadId: null,
     endUser: null,
+    child: false,
     startedAt: new Date(0),
     waitedMs: 0,
     now: new Date(0),

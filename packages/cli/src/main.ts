@@ -63,7 +63,8 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
       if (event.type === "step.started" && event.call !== undefined)
         process.stderr.write(`→ ${event.call.name} ${event.call.arguments}\n`);
       if (event.type === "run.waiting") {
-        const { tool_results: results, approvals, expires_at: until } = event.required_action;
+        const { tool_results: results, approvals, runs, expires_at: until } = event.required_action;
+        for (const { name, run_id: child } of runs) process.stderr.write(`waits for ${name}: ${child}\n`);
         for (const { call_id: call, name, arguments: args } of results)
           process.stderr.write(
             `asks you for the result of ${name} ${args}: maru answer ${event.run_id} ${call} <output>\n`,
@@ -72,7 +73,7 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
           process.stderr.write(
             `${question === "outcome" ? "may have been done, again?" : "needs your approval:"} ${name} ${args}: maru approve|reject ${event.run_id} ${call}\n`,
           );
-        process.stderr.write(`until ${until}\n`);
+        if (results.length + approvals.length > 0) process.stderr.write(`until ${until}\n`);
       }
       if ("run" in event) {
         out("\n");

@@ -23,9 +23,10 @@ export const StepStartedEvent = Type.Object(
     type: Type.Literal("step.started"),
     run_id: Type.String(),
     step: Type.Integer(),
-    kind: Type.Enum(["model", "tool", "approval", "input"]),
+    kind: Type.Enum(["model", "tool", "approval", "input", "run"]),
     name: Type.String(),
     call: Type.Optional(StepToolCall),
+    child_run_id: Type.Optional(Type.String({ description: "Of a call of another agent: the run it starts" })),
   },
   closed,
 );

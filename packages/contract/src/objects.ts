@@ -244,6 +244,15 @@ export const RequiredAction = Type.Object(
       ),
       { description: "Calls a person decides on: answer with POST /v1/runs/{run}/approvals" },
     ),
+    runs: Type.Array(
+      Type.Object(
+        { run_id: Id("run"), step: Type.Integer({ minimum: 1 }), name: Type.String({ description: "The tool" }) },
+        closed,
+      ),
+      {
+        description: "Runs of other agents it waits for: nobody has to answer, but one of them may ask somebody itself",
+      },
+    ),
   },
   closed,
 );
@@ -275,6 +284,16 @@ export const Run = Type.Object(
         },
       ),
     ),
+    parent: Nullable(
+      Type.Object(
+        { run_id: Id("run"), step: Type.Integer({ minimum: 1 }) },
+        { ...closed, description: "The run whose agent called this one's, and the step of the call" },
+      ),
+    ),
+    descendants: Type.Object(
+      { runs: Count, total_tokens: Count, cost_micros: Count },
+      { ...closed, description: "Runs below this one that have ended, and what they used beside its own usage" },
+    ),
     created_at: Instant,
     started_at: Nullable(Instant),
     finished_at: Nullable(Instant),
@@ -294,8 +313,9 @@ export const StepToolCall = Type.Object({ id: Type.String(), name: Type.String()
 export const Step = Type.Object(
   {
     seq: Type.Integer({ minimum: 1 }),
-    kind: Type.Enum(["model", "tool", "approval", "input"], {
-      description: "approval: a person's decision on a call; input: a client-side tool's result",
+    kind: Type.Enum(["model", "tool", "approval", "input", "run"], {
+      description:
+        "approval: a person's decision on a call; input: a client-side tool's result; run: another agent's run that was called",
     }),
     state: Type.Enum(["waiting", "started", "done", "error", "unknown"], {
       description: "waiting: not begun, or not answered; unknown: it may have taken effect, and was not repeated",
@@ -310,6 +330,7 @@ export const Step = Type.Object(
     input_digest: Type.Optional(
       Type.String({ description: "SHA-256 of what the step was given, hex: a replay gives the same" }),
     ),
+    child_run_id: Type.Optional(Type.String({ description: "Of a call of another agent: the run it started" })),
     reasoning: Type.Optional(Type.String()),
     text: Type.Optional(Type.String()),
     tool_calls: Type.Optional(Type.Array(StepToolCall)),

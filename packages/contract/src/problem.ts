@@ -63,6 +63,8 @@ export const PROBLEMS = {
   limit_out_of_range: [400, "A limit is outside its range"],
   tool_schema_invalid: [400, "A tool's parameters are not a schema Maru accepts"],
   source_invalid: [400, "A tool function's source can't be loaded"],
+  unknown_agent: [400, "A tool names a deployment that is not there"],
+  agent_cycle: [400, "Agents would call one another in a circle"],
   template_error: [400, "A template in the manifest is not valid"],
   url_not_allowed: [400, "A URL is not allowed"],
   header_not_allowed: [400, "A header in the manifest is not allowed"],

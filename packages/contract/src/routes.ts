@@ -346,6 +346,7 @@ export const routes = {
         status: Type.Optional(o.RunStatus),
         deployment: Type.Optional(Type.String({ pattern: NAME_PATTERN })),
         thread_id: Type.Optional(Id("thread")),
+        parent_run_id: Type.Optional(Id("run")),
       },
       closed,
     ),

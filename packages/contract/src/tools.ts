@@ -28,6 +28,8 @@ export const LIMITS = {
   toolsPerAgent: 128,
   /** Of all that a revision keeps of one MCP server's tools. */
   mcpPinnedBytes: 524_288,
+  /** Runs below one another: a run that nobody's agent started has none above it. */
+  agentDepth: 5,
   fallbacks: 5,
   manifestBytes: 65_536,
   manifestDepth: 32,
@@ -194,6 +196,35 @@ export const McpToolManifest = Type.Object(
   { ...closed, description: "The tools of an MCP server, as they are when the agent is deployed" },
 );
 
+export const AgentToolManifest = Type.Object(
+  {
+    name: ToolName,
+    type: Type.Literal("agent"),
+    description: Type.String({ minLength: 1, maxLength: 4_096, description: "What the agent is good for" }),
+    deployment: Type.String({
+      pattern: NAME_PATTERN,
+      maxLength: 63,
+      description: "A deployment of this workspace; a call starts a run of it and waits for its end",
+    }),
+    parameters: Type.Optional(Parameters),
+    budget: Type.Optional(
+      Type.Object(
+        {
+          tokens: Type.Integer({
+            minimum: LIMITS.tokens.min,
+            maximum: LIMITS.tokens.max,
+            description:
+              "Of this run's own tokens, the most that a call may use. Default: an equal share of what is left",
+          }),
+        },
+        closed,
+      ),
+    ),
+    approval: Type.Optional(Approval),
+  },
+  { ...closed, description: "Another agent: a call is a run of its own, which this one waits for" },
+);
+
 export const ToolManifest = Type.Union([
   HttpToolManifest,
   BuiltinToolManifest,
@@ -201,6 +232,7 @@ export const ToolManifest = Type.Union([
   CodeToolManifest,
   FunctionToolManifest,
   McpToolManifest,
+  AgentToolManifest,
 ]);
 export type ToolManifest = Static<typeof ToolManifest>;
 
@@ -320,4 +352,23 @@ export interface McpPinnedTool {
   readonly aboutDigest: string;
 }
 
-export type ToolSpec = HttpToolSpec | BuiltinToolSpec | ClientToolSpec | CodeToolSpec | FunctionToolSpec | McpToolSpec;
+export interface AgentToolSpec {
+  readonly type: "agent";
+  readonly name: string;
+  readonly description: string;
+  readonly deployment: string;
+  /** Not there = one text, `input`, which is the run's input as it is. Else the run's input is JSON of the arguments. */
+  readonly parameters?: { readonly [key: string]: unknown };
+  /** Not there = an equal share of what the calling run has left. */
+  readonly maxTokens?: number;
+  readonly approval?: ApprovalSpec;
+}
+
+export type ToolSpec =
+  | HttpToolSpec
+  | BuiltinToolSpec
+  | ClientToolSpec
+  | CodeToolSpec
+  | FunctionToolSpec
+  | AgentToolSpec
+  | McpToolSpec;

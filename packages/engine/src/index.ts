@@ -1,5 +1,7 @@
 export { requestDigest } from "./digest.ts";
 export type {
+  ChildrenPort,
+  ChildStart,
   ClockPort,
   EnginePorts,
   JournalPort,

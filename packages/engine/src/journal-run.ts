@@ -77,7 +77,9 @@ export function openJournal(claim: Claim, ports: EnginePorts) {
       events: [
         ...entry.done.map((item) => finished(then, item)),
         // A call that waits for its approval has not begun.
-        ...(entry.start ?? []).filter((step) => step.kind !== "tool" || step.state !== "waiting").map(started),
+        ...(entry.start ?? [])
+          .filter((step) => (step.kind !== "tool" && step.kind !== "run") || step.state !== "waiting")
+          .map(started),
         ...(entry.begin ?? []).map(({ seq }) => started(steps.find((step) => step.seq === seq) as StoredStep)),
       ],
     });
@@ -149,7 +151,7 @@ export function openJournal(claim: Claim, ports: EnginePorts) {
     return result.waiting === false ? "answered" : "waiting";
   };
 
-  return { claim, spec, steps, given, append, finish, incomplete, next, wait };
+  return { claim, spec, steps, given, after, append, finish, incomplete, next, wait };
 }
 /** The summary a run made of its thread is kept however the run ended: the next one need not make it again. */
 function summaryOf(claim: Claim, steps: readonly StoredStep[]) {

@@ -7,12 +7,18 @@ import { isSummary } from "./summary.ts";
 // The engine's view of a run's journal: what stands in it, and what a step becomes when it opens, closes or is given up.
 
 /** A step that stands for a call of the model: its result is what the model reads next. */
-export const isResult = (step: StoredStep): step is Extract<StoredStep, { kind: "tool" | "input" }> =>
-  step.kind === "tool" || step.kind === "input";
+export const isResult = (step: StoredStep): step is Extract<StoredStep, { kind: "tool" | "input" | "run" }> =>
+  step.kind === "tool" || step.kind === "input" || step.kind === "run";
 
-/** A step somebody outside has to close. */
-export const isAsked = (step: StoredStep): boolean =>
-  step.state === "waiting" && (step.kind === "approval" || step.kind === "input");
+/**
+ * A step that is closed from outside: by a person, the run's caller, or another run's end. A call of an agent that had to be
+ * approved is not: it may not have begun, and beginning it again starts no second run.
+ */
+export const isAsked = (step: StoredStep, steps: readonly StoredStep[]): boolean =>
+  step.state === "waiting" &&
+  (step.kind === "approval" ||
+    step.kind === "input" ||
+    (step.kind === "run" && approvalOf(steps, step.seq) === undefined));
 
 /** Steps that count towards the run's limit: what was reused is free, and a decision is no work. */
 export const ownSteps = (steps: readonly StoredStep[]): number =>
@@ -36,19 +42,17 @@ export function lastTurn(steps: readonly StoredStep[]) {
     step,
     output: step.output,
     results: after.filter(isResult),
-    asked: after.some((item) => !isResult(item) || item.kind === "input"),
+    asked: after.some((item) => item.kind !== "tool"),
   };
 }
 
 export const maxSeq = (steps: readonly StoredStep[]) => steps.reduce((max, { seq }) => Math.max(max, seq), 0);
 export const usedTokens = (steps: readonly StoredStep[]) =>
-  steps.reduce(
-    (sum, step) =>
-      step.kind === "model" && step.output !== null && step.reused !== true
-        ? sum + step.output.usage.inputTokens + step.output.usage.outputTokens
-        : sum,
-    0,
-  );
+  steps.reduce((sum, step) => {
+    if (step.output === null || step.reused === true) return sum;
+    if (step.kind === "run") return sum + (step.output.tokens ?? 0);
+    return step.kind === "model" ? sum + step.output.usage.inputTokens + step.output.usage.outputTokens : sum;
+  }, 0);
 export const lastText = (steps: readonly StoredStep[]) => {
   const step = steps.findLast((item) => item.kind === "model" && item.state === "done" && !isSummary(item));
   return step?.kind === "model" && step.output !== null && step.output.text !== "" ? step.output.text : null;
@@ -98,6 +102,9 @@ export function abandon(step: StoredStep, end: End): StepDone {
       output: { ...emptyOutput(step.name), error: { code: "aborted", message } },
     };
   if (step.kind === "approval") return { seq: step.seq, state: "error", output: { decision: "none", reason: message } };
+  // The run that was started is cancelled with this one.
+  if (step.kind === "run")
+    return { seq: step.seq, state: "error", output: { output: message, isError: true, code: "aborted" } };
   if (step.state === "waiting")
     return { seq: step.seq, state: "error", output: { output: message, isError: true, code: "not_sent" } };
   // It may have been sent: only a call that is safe to repeat is known to have had no effect.
@@ -124,17 +131,21 @@ export function close(steps: StoredStep[], done: StepDone, at: string): void {
     steps[index] = { ...step, state: done.state, output: done.output, finishedAt: at } as StoredStep;
 }
 
-export const started = ({ seq, kind, name, input }: Pick<StoredStep, "seq" | "kind" | "name" | "input">) => ({
-  type: "step.started",
-  data: {
-    step: seq,
-    kind,
-    name,
-    ...(input === null
-      ? {}
-      : { call: { id: kind === "tool" ? input.id : questionId(seq), name: input.name, arguments: input.arguments } }),
-  },
-});
+export const started = ({ seq, kind, name, input }: Pick<StoredStep, "seq" | "kind" | "name" | "input">) => {
+  const isCall = kind === "tool" || kind === "run";
+  return {
+    type: "step.started",
+    data: {
+      step: seq,
+      kind,
+      name,
+      ...(input === null
+        ? {}
+        : { call: { id: isCall ? input.id : questionId(seq), name: input.name, arguments: input.arguments } }),
+      ...(input !== null && "run" in input ? { child_run_id: input.run } : {}),
+    },
+  };
+};
 /** The event carries the journal row; the gateway renders it, so both read the same. */
 export const finished = (steps: readonly StoredStep[], { seq }: StepDone) => ({
   type: "step.finished",

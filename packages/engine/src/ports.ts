@@ -8,7 +8,7 @@ import type {
   ToolSpec,
 } from "@maru/contract";
 import type { AnswerClass } from "@maru/model";
-import type { Claim, JournalWrite, StoredEvent, WriteResult } from "@maru/store";
+import type { ChildCall, Claim, JournalWrite, StoredEvent, WriteResult } from "@maru/store";
 import type { ToolSet } from "@maru/tools";
 
 /** A model a run may use, and the way to it. */
@@ -61,6 +61,20 @@ export interface ToolsPort {
   parseArguments(text: string): { ok: true; value: Record<string, unknown> } | { ok: false; message: string };
 }
 
+export type ChildStart =
+  | { readonly kind: "started" }
+  /** In words for the model. */
+  | { readonly kind: "refused"; readonly code: string; readonly message: string }
+  /** The run is another worker's by now, or is to stop. */
+  | { readonly kind: "lost" }
+  | { readonly kind: "cancelled" };
+
+/** Runs of other agents. Their end answers the step that started them, as a person's answer would. */
+export interface ChildrenPort {
+  /** Starts the run a step stands for; however often it is called, there is one. */
+  start(claim: Claim, child: { step: number; call: ChildCall; deployment: string; input: string }): Promise<ChildStart>;
+}
+
 export interface JournalPort {
   write(claim: Claim, entry: JournalWrite): Promise<WriteResult>;
 }
@@ -104,6 +118,7 @@ export type Point = (typeof POINTS)[number];
 export interface EnginePorts {
   readonly model: ModelPort;
   readonly tools: ToolsPort;
+  readonly children: ChildrenPort;
   readonly journal: JournalPort;
   readonly live: LivePort;
   readonly clock: ClockPort;

@@ -154,6 +154,7 @@ function world(
       parseArguments,
       secrets: async () => new Map(),
     },
+    children: { start: async () => ({ kind: "refused", code: "unknown_agent", message: "There are no others." }) },
     journal: {
       write: async (_claim, entry) => {
         writes.push(entry);
@@ -178,6 +179,7 @@ function world(
     input: "hello",
     threadId: null,
     endUser: null,
+    child: false,
     startedAt: new Date(0),
     waitedMs: 0,
     now: new Date(0),

@@ -1,9 +1,10 @@
-import type { ToolCall } from "@maru/contract";
-import type { Claim, JournalWrite, ModelOutput, StepDone, StoredStep } from "@maru/store";
+import { LIMITS, type ToolCall } from "@maru/contract";
+import { storableText } from "@maru/domain";
+import type { Claim, JournalWrite, ModelOutput, StepDone, StoredStep, ToolOutput } from "@maru/store";
 import { approvalIntent, intentsOf } from "./calls.ts";
 import type { End } from "./end.ts";
 import { ClaimLost, openJournal, type RunOutcome } from "./journal-run.ts";
-import { approvalOf, isAsked, lastTurn, maxSeq, ownSteps } from "./journal-state.ts";
+import { approvalOf, isAsked, lastTurn, maxSeq, ownSteps, usedTokens } from "./journal-state.ts";
 import { type Charge, createModelSteps } from "./model-step.ts";
 import { type EnginePorts, Stop } from "./ports.ts";
 import { repeatedCall } from "./repeated-call.ts";
@@ -11,6 +12,9 @@ import { withSubmission } from "./submit.ts";
 import { inParallel, OUTCOME_UNKNOWN, runTool, type ToolStep, UNKNOWN_AFTER_CRASH } from "./tool-step.ts";
 
 export type { RunOutcome } from "./journal-run.ts";
+
+type ChildStep = Extract<StoredStep, { kind: "run" }>;
+type CallStep = ToolStep | ChildStep;
 
 /** Thrown inside when the run's time is over. */
 class OutOfTime extends Error {}
@@ -72,7 +76,9 @@ export async function executeRun(
   ): Promise<RunOutcome | null> => {
     if (ownSteps(steps) + calls.length > spec.limits.steps)
       return journal.finish(journal.incomplete("max_steps"), entry);
-    const { begun, all } = intentsOf(calls, maxSeq(steps) + 1, tools, ports.tools.parseArguments);
+    const spent = usedTokens(journal.after(entry.done));
+    const spare = Math.max(0, spec.limits.tokens - spent - spec.model.maxOutputTokens);
+    const { begun, all } = intentsOf(calls, maxSeq(steps) + 1, tools, ports.tools.parseArguments, spare);
     if (begun.length === 0) return journal.wait({ ...entry, start: all });
     const result = await journal.append({ ...entry, start: all, reserveTokens: reserveAfter(output, calls.length) });
     if (!result.room) {
@@ -81,7 +87,7 @@ export async function executeRun(
         done: begun.map(({ seq }) => ({ seq, state: "error", output: unsent })),
       });
     }
-    return toolSteps(begun.map(({ seq }) => steps.find((item) => item.seq === seq) as ToolStep));
+    return toolSteps(begun.map(({ seq }) => steps.find((item) => item.seq === seq) as CallStep));
   };
 
   /** Tokens to hold for the model step that reads the results of a turn. */
@@ -97,16 +103,23 @@ export async function executeRun(
   };
 
   /** Runs open tool steps; the last one to finish opens the model step that reads the results. */
-  const toolSteps = async (open: readonly ToolStep[]): Promise<RunOutcome | null> => {
+  const toolSteps = async (open: readonly CallStep[]): Promise<RunOutcome | null> => {
     let left = open.length;
     let outcome: RunOutcome | null = null;
     let failed = false;
-    let asked = steps.filter(isAsked).length;
+    let asked = steps.filter((step) => isAsked(step, steps)).length;
+    let children = 0;
     const first = maxSeq(steps) + 1;
     const before = asked;
     const modelOpen = steps.some((step) => step.kind === "model" && step.state === "started");
     await inParallel(open, spec.limits.parallelTools, async (step) => {
-      const output = await resultOf(step);
+      const output = step.kind === "run" ? await startChild(step) : await resultOf(step);
+      if (output === null) {
+        left--;
+        children++;
+        await journal.append({ done: [], halt: [step.seq] });
+        return;
+      }
       const isUnknown = output.code === OUTCOME_UNKNOWN;
       const policy = isUnknown ? (tools.get(step.name)?.onUnknown ?? "tell_model") : "tell_model";
       left--;
@@ -119,12 +132,12 @@ export async function executeRun(
       const done: StepDone[] = [
         { seq: step.seq, state: isUnknown ? "unknown" : output.isError ? "error" : "done", output },
       ];
-      if (left === 0 && !modelOpen && !failed && asked === 0) outcome = await nextModelStep(done);
+      if (left === 0 && !modelOpen && !failed && asked + children === 0) outcome = await nextModelStep(done);
       else await journal.append({ done });
     });
     // Only now: every result is written, and nothing is lost with the claim.
     if (failed) return journal.finish(UNKNOWN_FAILS);
-    return asked > 0 ? journal.wait({ done: [] }) : outcome;
+    return asked + children > 0 ? journal.wait({ done: [] }) : outcome;
   };
 
   /** A tool step's result; one that was sent before a crash and must not be sent twice is unknown instead. */
@@ -146,6 +159,27 @@ export async function executeRun(
     }
   };
 
+  /** Starts the run a call of another agent stands for; what it can't be started for is the call's result. */
+  const startChild = async (step: ChildStep): Promise<ToolOutput | null> => {
+    const { agent } = tools.get(step.name) ?? {};
+    const refuse = (code: string, output: string): ToolOutput => ({ output, isError: true, code });
+    const parsed = ports.tools.parseArguments(approvalOf(steps, step.seq)?.output?.arguments ?? step.input.arguments);
+    if (agent === undefined || !parsed.ok) return refuse("unknown_tool", `There is no tool named ${step.name}.`);
+    if (step.input.tokens < LIMITS.tokens.min)
+      return refuse("budget_exhausted", "Too little is left of this run's budget to ask another agent.");
+    mustHold();
+    const input = storableText(agent.inputOf(parsed.value));
+    const result = await ports.children.start(claim, {
+      step: step.seq,
+      call: step.input,
+      deployment: agent.deployment,
+      input,
+    });
+    if (result.kind === "lost") throw new ClaimLost();
+    if (result.kind === "cancelled") throw new Stop("cancel");
+    return result.kind === "refused" ? refuse(result.code, storableText(result.message)) : null;
+  };
+
   /** No step is begun: what waited is answered, or a fork goes on from what it reuses. */
   const resume = async (): Promise<RunOutcome | null> => {
     const turn = lastTurn(steps);
@@ -159,7 +193,7 @@ export async function executeRun(
     const approved = turn.results.filter(
       (step) => step.state === "waiting" && approvalOf(steps, step.seq)?.output?.decision === "approve",
     );
-    if (steps.some(isAsked)) return journal.wait({ done: [] });
+    if (steps.some((step) => isAsked(step, steps))) return journal.wait({ done: [] });
     if (approved.length === 0) return nextModelStep([]);
     // Sent before, and approved to be sent again: another attempt.
     const begin = approved.map(({ seq, attempt }) => ({
@@ -176,7 +210,7 @@ export async function executeRun(
     for (;;) {
       if (live.aborted) throw stopReason(signal);
       const open = steps.filter((step) => step.state === "started").sort((a, b) => a.seq - b.seq);
-      const openTools = open.filter((step) => step.kind === "tool");
+      const openTools = open.filter((step) => step.kind === "tool" || step.kind === "run");
       const step = open[0];
       const outcome =
         openTools.length > 0

@@ -1,4 +1,5 @@
 import { createAccounts } from "./accounts.ts";
+import { createChildren } from "./children.ts";
 import { type DatabaseOptions, openDatabase } from "./database.ts";
 import { createDeployments } from "./deployments.ts";
 import { createIdempotency } from "./idempotency.ts";
@@ -15,6 +16,7 @@ import { createWebhookOutbox } from "./webhook-outbox.ts";
 import { createWebhooks } from "./webhooks.ts";
 
 export type { Accounts, FoundApiKey, Session } from "./accounts.ts";
+export type { Children, EndedChild } from "./children.ts";
 export type { Deployments, StoredDeployment } from "./deployments.ts";
 export type { Claim, Journal, JournalWrite, NextRun, StepDone, StepIntent, WriteResult } from "./journal.ts";
 export type { LimitFields } from "./limits.ts";
@@ -39,6 +41,7 @@ export {
 } from "./secrets.ts";
 export {
   type ApprovalAsked,
+  type ChildCall,
   type Decision,
   type ModelOutput,
   type StoredStep,
@@ -59,6 +62,7 @@ export async function openStore(options: DatabaseOptions) {
   const quotas = createQuotas(db);
   return {
     accounts: createAccounts(db),
+    children: createChildren(db, quotas),
     deployments: createDeployments(db),
     idempotency: createIdempotency(db),
     journal: createJournal(db),

@@ -10,7 +10,7 @@ import {
 } from "@maru/contract";
 import { type Database, hadNoEffect, instant, only } from "./database.ts";
 import type { StoredEvent } from "./runs.ts";
-import type { ApprovalAsked, Decision, ModelOutput, StoredStep, ToolOutput } from "./steps.ts";
+import type { ApprovalAsked, ChildCall, Decision, ModelOutput, StoredStep, ToolOutput } from "./steps.ts";
 
 /** A run as its worker holds it. `epoch` is the fencing token: every write shows it, and a higher one in the row wins. */
 export interface Claim {
@@ -24,6 +24,8 @@ export interface Claim {
   readonly threadId: string | null;
   /** `metadata.user`: whom the run is for. */
   readonly endUser: string | null;
+  /** Another run waits for its end. */
+  readonly child: boolean;
   readonly startedAt: Date;
   /** Milliseconds since then in which the run waited for somebody: no time of its own. */
   readonly waitedMs: number;
@@ -54,7 +56,7 @@ export interface StepIntent {
   readonly state?: "started" | "waiting";
   readonly name: string;
   readonly effect: StoredStep["effect"];
-  readonly input: ToolCall | ApprovalAsked | null;
+  readonly input: ToolCall | ChildCall | ApprovalAsked | null;
   readonly digest?: string;
 }
 export interface JournalWrite {
@@ -207,6 +209,7 @@ export function createJournal(db: Database, options: { maxBatch: number } = { ma
         input: r.input,
         threadId: r.thread_id === null ? null : idOf("thread", r.thread_id),
         endUser: r.end_user,
+        child: r.child,
         startedAt: new Date(r.started_at),
         waitedMs: r.waited_ms,
         now: new Date(r.now),
@@ -382,6 +385,7 @@ type ClaimRow =
       input: string;
       thread_id: string | null;
       end_user: string | null;
+      child: boolean;
       started_at: string;
       waited_ms: number;
       now: string;

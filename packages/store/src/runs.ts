@@ -15,9 +15,10 @@ import {
   type ToolCall,
   uuidOf,
 } from "@maru/contract";
-import { asProblem, type Database, instant, instantOrNull, only, sqlDetail, sqlState } from "./database.ts";
+import { asProblem, type Database, instant, instantOrNull, only, sqlDetail } from "./database.ts";
 import { type NextRun, nextRun } from "./journal.ts";
 import type { Quotas } from "./quota.ts";
+import { windowOpener } from "./quota-window.ts";
 import { type StoredStep, stepObject } from "./steps.ts";
 
 export interface NewRun {
@@ -94,6 +95,7 @@ export interface RunFilter {
   readonly status?: RunStatus;
   readonly deployment?: string;
   readonly threadId?: string;
+  readonly parentRunId?: string;
 }
 
 /** Runs as the API sees them. What workers do to a run is in `journal.ts`. */
@@ -111,24 +113,7 @@ export function createRuns(db: Database, quotas: Quotas) {
     };
   };
 
-  /** Repeats once after opening the quota window the first run of a period does not find; errors become problems. */
-  const withWindow = async <T>(
-    workspaceId: string,
-    attempt: () => Promise<T>,
-    problems: (error: unknown) => Record<string, () => Problem>,
-  ): Promise<T> => {
-    for (let tries = 1; ; tries++) {
-      try {
-        return await attempt();
-      } catch (error) {
-        if (sqlState(error) === "MQ001" && tries === 1) {
-          await quotas.openWindow(workspaceId, new Date(String(sqlDetail(error).now)));
-          continue;
-        }
-        return asProblem(error, { MQ002: () => quotas.exhausted(sqlDetail(error)), ...problems(error) });
-      }
-    }
-  };
+  const withWindow = windowOpener(quotas);
 
   const refusals = (run: NewRun) => ({
     MR001: () => new Problem("not_found", `There is no deployment named ${run.deployment}.`),
@@ -182,11 +167,12 @@ export function createRuns(db: Database, quotas: Quotas) {
 
     /** Runs newest first; `before` is the id the page before ended with. */
     async list(workspaceId: string, filter: RunFilter, limit: number, before: string | null): Promise<Run[]> {
-      const rows = await db.call<{ r: RunRow[] }>("SELECT list_runs($1, $2, $3, $4, $5, $6) AS r", [
+      const rows = await db.call<{ r: RunRow[] }>("SELECT list_runs($1, $2, $3, $4, $5, $6, $7) AS r", [
         uuidOf("workspace", workspaceId),
         filter.status ?? null,
         filter.deployment ?? null,
         filter.threadId === undefined ? null : uuidOf("thread", filter.threadId),
+        filter.parentRunId === undefined ? null : uuidOf("run", filter.parentRunId),
         before,
         limit,
       ]);
@@ -447,6 +433,11 @@ interface RunRow {
   readonly forked_from: string | null;
   readonly fork_step: number | null;
   readonly payload_expired_at: string | null;
+  readonly parent_run: string | null;
+  readonly parent_step: number | null;
+  readonly below_runs: number;
+  readonly below_tokens: number;
+  readonly below_cost_micros: number;
 }
 
 function runObject(row: RunRow): Run {
@@ -480,6 +471,8 @@ function runObject(row: RunRow): Run {
     metadata: row.metadata,
     forked_from:
       row.forked_from === null ? null : { run_id: idOf("run", row.forked_from), step: row.fork_step as number },
+    parent: row.parent_run === null ? null : { run_id: idOf("run", row.parent_run), step: row.parent_step as number },
+    descendants: { runs: row.below_runs, total_tokens: row.below_tokens, cost_micros: row.below_cost_micros },
     created_at: instant(row.created_at),
     started_at: instantOrNull(row.started_at),
     finished_at: instantOrNull(row.finished_at),

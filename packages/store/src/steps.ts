@@ -33,6 +33,17 @@ export interface ToolOutput {
   readonly code: string | null;
 }
 
+/** A call of another agent, and the run it becomes: named before it is started, so that there is only ever one. */
+export interface ChildCall extends ToolCall {
+  readonly run: string;
+  /** Its share of the calling run's budget. */
+  readonly tokens: number;
+}
+/** What a child left: `tokens` are its own and those of all below it. Not there when it was never started. */
+export interface ChildOutput extends ToolOutput {
+  readonly tokens?: number;
+}
+
 /** A call somebody has to decide on. */
 export interface ApprovalAsked extends ToolCall {
   /** The call's own step. */
@@ -85,6 +96,12 @@ export type StoredStep =
       readonly output: (ToolOutput & Answered) | null;
     })
   | (StepBase & {
+      readonly kind: "run";
+      readonly effect: "idempotent";
+      readonly input: ChildCall;
+      readonly output: ChildOutput | null;
+    })
+  | (StepBase & {
       readonly kind: "approval";
       readonly effect: "none";
       readonly input: ApprovalAsked;
@@ -125,7 +142,7 @@ export function stepObject(step: StoredStep & { readonly inputDigest?: Uint8Arra
     ...(step.kind === "model"
       ? {}
       : {
-          call_id: step.kind === "tool" ? step.input.id : questionId(step.seq),
+          call_id: step.kind === "tool" || step.kind === "run" ? step.input.id : questionId(step.seq),
           arguments: step.input.arguments,
         }),
     ...(step.kind === "approval" ? { call_step: step.input.step, question: step.input.question } : {}),
@@ -139,7 +156,8 @@ export function stepObject(step: StoredStep & { readonly inputDigest?: Uint8Arra
     ...((step.kind === "approval" || step.kind === "input") && step.output?.by !== undefined
       ? { answered_by: step.output.by, answered_at: instant(step.output.at as string) }
       : {}),
-    ...((step.kind === "tool" || step.kind === "input") && step.output !== null
+    ...(step.kind === "run" ? { child_run_id: step.input.run } : {}),
+    ...((step.kind === "tool" || step.kind === "input" || step.kind === "run") && step.output !== null
       ? { output: step.output.output, ...(step.output.code === null ? {} : { error_code: step.output.code }) }
       : {}),
     started_at: instant(step.startedAt),

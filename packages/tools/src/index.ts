@@ -1,5 +1,6 @@
 import type { ProblemDetail, ToolSpec } from "@maru/contract";
 import { deeperThan } from "@maru/domain";
+import { prepareAgentTool } from "./agent.ts";
 import { prepareBuiltin } from "./builtin.ts";
 import { prepareClientTool } from "./client.ts";
 import type { Sandbox } from "./code/sandbox.ts";
@@ -37,6 +38,7 @@ export type {
   ToolResult,
   ToolSet,
 } from "./kind.ts";
+export { cutToBytes } from "./kind.ts";
 export { createMcpSessions, type McpDrift, type McpOptions, type McpSessions } from "./mcp/pool.ts";
 export { type PinDeps, type Pinned, pinTools } from "./pin.ts";
 export { schemaProblems } from "./schema/admit.ts";
@@ -77,6 +79,8 @@ const written = (spec: ToolSpec): ToolSpec => {
 /** The tools of one entry of a manifest: one, but for entries that stand for what somebody else declared. */
 function prepared(spec: ToolSpec, { egress, sandbox, mcp }: ToolDeps): PreparedTool[] {
   switch (spec.type) {
+    case "agent":
+      return [prepareAgentTool(spec)];
     case "builtin":
       return [prepareBuiltin(spec)];
     case "client":
@@ -120,8 +124,8 @@ export function checkToolSpec(
   } = {},
 ): ProblemDetail[] {
   if (spec.type === "builtin" || spec.type === "code") return [];
-  if (spec.type === "client" || spec.type === "function")
-    return schemaProblems(spec.parameters, `${pointer}/parameters`);
+  if (spec.type === "client" || spec.type === "function" || spec.type === "agent")
+    return spec.parameters === undefined ? [] : schemaProblems(spec.parameters, `${pointer}/parameters`);
   const { allowedHosts = [], hasSecret = () => false, mcpStdio = false } = options;
   if (spec.type === "mcp") return checkMcpTool(spec, pointer, allowedHosts, hasSecret, mcpStdio);
   return [

@@ -69,6 +69,13 @@ export interface PreparedTool {
   readonly onUnknown?: OnUnknown;
   /** The run's caller makes the call, and the run waits for the result. */
   readonly client?: true;
+  /** A call is a run of another deployment. */
+  readonly agent?: {
+    readonly deployment: string;
+    /** The most a call may use of the run's own tokens. Not there = an equal share of what is left. */
+    readonly maxTokens?: number;
+    inputOf(args: Record<string, unknown>): string;
+  };
   /** What is wrong with the arguments, in words the model can act on; null when nothing is. */
   checkArguments(args: unknown): string | null;
   call(args: Record<string, unknown>, context: ToolCallContext): Promise<ToolResult>;

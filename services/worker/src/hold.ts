@@ -2,6 +2,7 @@ import { type EnginePorts, executeRun, type RunOutcome, Stop, type StopKind } fr
 import type { LiveBus } from "@maru/queue";
 import type { Claim, NextRun, Store } from "@maru/store";
 import type { Logger } from "pino";
+import type { createChildRuns } from "./children.ts";
 import type { Live } from "./live.ts";
 
 export interface HoldDeps {
@@ -13,6 +14,7 @@ export interface HoldDeps {
   readonly maxLostWorkers: number;
   /** Sends the wake-up of a run whose turn has come. */
   readonly wake: (workspaceId: string, next: NextRun) => void;
+  readonly children: Pick<ReturnType<typeof createChildRuns>, "collect" | "settle">;
   readonly logger: Logger;
   readonly now: () => number;
 }
@@ -30,6 +32,10 @@ export function createHold(deps: HoldDeps) {
   const held = new Map<string, Held>();
   let beat: NodeJS.Timeout | null = null;
   let draining = false;
+
+  /** What is not told now is told by the sweep. */
+  const swept = (error: unknown) => logger.warn({ err: error }, "a run's relatives not told; the sweep will");
+  const settled = (workspaceId: string, runId: string) => deps.children.settle(workspaceId, runId).catch(swept);
 
   /** Renews every lease in one statement. What is not answered for is not ours any more. */
   const renew = async () => {
@@ -70,7 +76,11 @@ export function createHold(deps: HoldDeps) {
     try {
       live.port.committed(claim, claim.events);
       const outcome = await executeRun(claim, ports, controller.signal, surelyHeld);
+      const family = claim.child || claim.spec.tools.some(({ type }) => type === "agent");
       if (outcome === "handed_back") await store.journal.release(claim);
+      else if (outcome === "ended" && family) await settled(claim.workspaceId, claim.runId);
+      else if (outcome === "waiting" && family)
+        await deps.children.collect(claim.workspaceId, claim.runId).catch(swept);
       else if (outcome === "lost")
         logger.warn({ runId: claim.runId, epoch: claim.epoch }, "claim lost; another worker has the run");
       return outcome;
@@ -94,7 +104,10 @@ export function createHold(deps: HoldDeps) {
         if (draining || held.has(runId)) return;
         const claim = await store.journal.claim(workspaceId, runId, leaseMs, deps.maxLostWorkers);
         if ("ended" in claim) {
-          if (claim.ended) bus.publish(runId, { kind: "reload" });
+          if (claim.ended) {
+            bus.publish(runId, { kind: "reload" });
+            await settled(workspaceId, runId);
+          }
           if (claim.next !== undefined) deps.wake(workspaceId, claim.next);
           return;
         }

@@ -14,6 +14,7 @@ import {
 } from "@maru/tools";
 import type { Logger } from "pino";
 import { Counter, Gauge, type Registry } from "prom-client";
+import { createChildRuns } from "./children.ts";
 import type { WorkerConfig } from "./config.ts";
 import { createHold } from "./hold.ts";
 import { createLive } from "./live.ts";
@@ -97,6 +98,12 @@ export async function createWorker(deps: {
   /** A run that was behind another in its thread; unsent, the sweeper finds it. */
   const wake = (workspaceId: string, { runId, epoch }: NextRun) =>
     void wakeUps.send({ workspaceId, runId }, { epoch, recovered: false }).catch(() => {});
+  const children = createChildRuns({
+    children: store.children,
+    bus,
+    wake,
+    estimateTokens: (text) => models.port.estimateText(null, text),
+  });
   const ports: EnginePorts = {
     model: models.port,
     tools: {
@@ -112,6 +119,7 @@ export async function createWorker(deps: {
         return result;
       },
     },
+    children: children.port,
     live: live.port,
     clock: { now, date: () => new Date(), after },
     ...(deps.pass === undefined ? {} : { pass: deps.pass }),
@@ -124,6 +132,7 @@ export async function createWorker(deps: {
     leaseMs: config.leaseMs,
     maxLostWorkers: config.maxLostWorkers,
     wake,
+    children,
     logger,
     now,
   });
@@ -173,6 +182,7 @@ export async function createWorker(deps: {
         direct.add(work);
         void work.finally(() => direct.delete(work));
       }
+      await children.sweep(SWEEP_LIMIT);
     } catch (error) {
       logger.warn({ err: error }, "sweep failed");
     }

@@ -1,4 +1,5 @@
 import {
+  type AgentToolSpec,
   type ApprovalSpec,
   type BuiltinToolSpec,
   type ClientToolSpec,
@@ -31,6 +32,8 @@ type Of<Kind extends ToolManifest["type"]> = Extract<ToolManifest, { type: Kind 
 /** A tool with every default filled in and every unit converted. */
 export function normaliseTool(tool: ToolManifest, pointer: string, context: Context): ToolSpec {
   switch (tool.type) {
+    case "agent":
+      return agent(tool, pointer, context);
     case "builtin":
       return builtin(tool, pointer, context);
     case "client":
@@ -62,6 +65,16 @@ export const approvalReader =
 
 const parametersOf = (tool: { parameters?: object }): Schema =>
   (tool.parameters as Schema | undefined) ?? { type: "object", properties: {} };
+
+const agent = (tool: Of<"agent">, pointer: string, { approval }: Context): AgentToolSpec => ({
+  type: "agent",
+  name: tool.name,
+  description: tool.description,
+  deployment: tool.deployment,
+  ...(tool.parameters === undefined ? {} : { parameters: parametersOf(tool) }),
+  ...(tool.budget === undefined ? {} : { maxTokens: tool.budget.tokens }),
+  ...approval(tool.approval, pointer),
+});
 
 const builtin = (tool: Of<"builtin">, pointer: string, { approval }: Context): BuiltinToolSpec => ({
   type: "builtin",

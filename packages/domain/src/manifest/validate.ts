@@ -1,14 +1,4 @@
-import {
-  AgentManifest,
-  BuiltinToolManifest,
-  ClientToolManifest,
-  CodeToolManifest,
-  FunctionToolManifest,
-  HttpToolManifest,
-  MCP_NAME_PATTERN,
-  McpToolManifest,
-  type ProblemDetail,
-} from "@maru/contract";
+import { AgentManifest, MCP_NAME_PATTERN, type ProblemDetail, ToolManifest } from "@maru/contract";
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import { closest, distance } from "fastest-levenshtein";
 import { escapePointer } from "../canonical.ts";
@@ -18,14 +8,9 @@ const MAX_ERRORS = 50;
 const ajv = new Ajv2020({ allErrors: true, strict: false, verbose: true });
 /** The manifest without its tools: a union is judged by the branch its `type` names, or every branch would complain. */
 const whole = ajv.compile(withoutToolUnion());
-const kinds: Record<string, ValidateFunction> = {
-  http: ajv.compile(HttpToolManifest),
-  builtin: ajv.compile(BuiltinToolManifest),
-  client: ajv.compile(ClientToolManifest),
-  code: ajv.compile(CodeToolManifest),
-  function: ajv.compile(FunctionToolManifest),
-  mcp: ajv.compile(McpToolManifest),
-};
+const kinds: Record<string, ValidateFunction> = Object.fromEntries(
+  ToolManifest.anyOf.map((schema) => [schema.properties.type.const, ajv.compile(schema)]),
+);
 
 /** Every way in which a value is not a manifest. */
 export function schemaErrors(value: unknown): ProblemDetail[] {

@@ -5,6 +5,8 @@ import {
   type ModelRequest,
   type PlanChange,
   Problem,
+  type ProblemCode,
+  type ProblemDetail,
 } from "@maru/contract";
 import {
   diffSpecs,
@@ -87,6 +89,43 @@ export function deploymentRoutes(deps: DeploymentDeps) {
     );
   };
 
+  /**
+   * Agents a manifest calls must be there, and no way may lead from them back to it. What they call is looked at as it is now;
+   * a run looks again when it calls.
+   */
+  const refuseAgents = async (workspaceId: string, spec: AgentSpec, name: string, locate: ParsedManifest["locate"]) => {
+    const called = spec.tools.flatMap((tool, index) =>
+      tool.type === "agent" ? [{ name: tool.deployment, index }] : [],
+    );
+    if (called.length === 0) return;
+    /** By the name of a deployment: the way to it. */
+    const ways = new Map(called.map((call) => [call.name, { index: call.index, line: [call.name] }]));
+    const problems: ProblemDetail[] = [];
+    const report = (index: number, code: ProblemCode, detail: string) =>
+      problems.push({ pointer: `/spec/tools/${index}/deployment`, code, detail });
+    for (let next = [...ways.keys()]; next.length > 0; ) {
+      const found = await store.children.called(
+        workspaceId,
+        next.filter((other) => other !== name),
+      );
+      const after: string[] = [];
+      for (const other of next) {
+        const { index, line } = ways.get(other) as { index: number; line: string[] };
+        if (other === name)
+          report(index, "agent_cycle", `This agent would call itself: ${[name, ...line].join(" → ")}.`);
+        else if (!found.has(other) && line.length === 1)
+          report(index, "unknown_agent", `There is no deployment named ${other}: deploy it first.`);
+        for (const further of found.get(other) ?? []) {
+          if (ways.has(further)) continue;
+          ways.set(further, { index, line: [...line, further] });
+          after.push(further);
+        }
+      }
+      next = after;
+    }
+    if (problems.length > 0) throw manifestRefusal(problems, { locate });
+  };
+
   /** Names of secrets a manifest may refer to; not looked up for one that refers to none. */
   const secretsFor = async (workspaceId: string, manifest: unknown): Promise<ReadonlySet<string>> => {
     const name = (manifest as { metadata?: { name?: unknown } } | null)?.metadata?.name;
@@ -119,6 +158,7 @@ export function deploymentRoutes(deps: DeploymentDeps) {
       });
       const { deployment: name, settings } = normal;
       await refuseBrokenSources(normal.spec, locate);
+      await refuseAgents(caller.workspaceId, normal.spec, name, locate);
       const { tools, problems, warnings } = await pinTools(normal.spec.tools, {
         egress,
         mcpStdio,

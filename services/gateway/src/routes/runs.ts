@@ -1,8 +1,8 @@
-import { type AgentSpec, type BodyOf, newId, Problem, type Routes } from "@maru/contract";
+import { type AgentSpec, type BodyOf, newId, Problem, type RequiredAction, type Routes } from "@maru/contract";
 import { canonicalJson } from "@maru/domain";
 import { estimateTokens } from "@maru/model";
 import type { LiveBus, WakeUps } from "@maru/queue";
-import type { Answers, NewRun, RunNotice, Store } from "@maru/store";
+import type { Answers, NewRun, RunNotice, Store, StoredEvent } from "@maru/store";
 import { type Egress, prepareTools } from "@maru/tools";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Caller } from "../auth/authenticate.ts";
@@ -147,7 +147,7 @@ export function runRoutes(deps: RunDeps) {
     listRuns: async ({ caller, query }) => ({
       status: 200,
       body: await pages.read(
-        `runs ${query.status ?? ""} ${query.deployment ?? ""} ${query.thread_id ?? ""}`,
+        `runs ${query.status ?? ""} ${query.deployment ?? ""} ${query.thread_id ?? ""} ${query.parent_run_id ?? ""}`,
         caller.workspaceId,
         query,
         (limit, before) =>
@@ -157,6 +157,7 @@ export function runRoutes(deps: RunDeps) {
               ...(query.status === undefined ? {} : { status: query.status }),
               ...(query.deployment === undefined ? {} : { deployment: query.deployment }),
               ...(query.thread_id === undefined ? {} : { threadId: query.thread_id }),
+              ...(query.parent_run_id === undefined ? {} : { parentRunId: query.parent_run_id }),
             },
             limit,
             before,
@@ -201,6 +202,9 @@ export function runRoutes(deps: RunDeps) {
       // A running one hears of it here at once, and from its next lease renewal in any case.
       bus.publish(params.run, ended ? { kind: "reload" } : { kind: "cancel" });
       if (next !== null) wake(request, caller.workspaceId, next);
+      if (ended)
+        for (const child of await store.children.cancelBelow(caller.workspaceId, params.run))
+          bus.publish(child.runId, { kind: child.ended ? "reload" : "cancel" });
       return { status: ended ? 200 : 202, body: run };
     },
 
@@ -227,6 +231,7 @@ export function runRoutes(deps: RunDeps) {
       const { workspaceId } = caller;
       const { spec, waiting } = await runs.asked(workspaceId, params.run);
       unique(body.approvals, "approvals");
+      const tools = prepareTools(spec.tools, { egress });
       const approvals = body.approvals.map(({ call_id: callId, decision, reason, arguments: args }, index) => {
         const pointer = `/approvals/${index}/arguments`;
         const refuse = (detail: string): never => {
@@ -236,11 +241,8 @@ export function runRoutes(deps: RunDeps) {
         };
         if (args !== undefined && decision === "reject") refuse("A rejected call is not made: leave arguments out.");
         const name = waiting.findLast(({ id }) => id === callId)?.name;
-        const tool = spec.tools.find((item) => item.name === name);
-        if (args !== undefined && tool !== undefined) {
-          const wrong = prepareTools([tool], { egress }).get(tool.name)?.checkArguments(args);
-          if (wrong) refuse(wrong);
-        }
+        const wrong = args === undefined || name === undefined ? null : tools.get(name)?.checkArguments(args);
+        if (wrong) refuse(wrong);
         return {
           callId,
           decision,
@@ -356,7 +358,7 @@ function lastEventId(header: string | string[] | undefined): number {
   return Number(header);
 }
 
-/** Whether the run ends in time, or comes to wait for somebody. */
+/** Whether the run ends in time, or comes to wait for somebody who has to answer. */
 async function endsWithin(
   watch: ReturnType<typeof watchRun>["watch"],
   createdAt: string | null,
@@ -365,7 +367,14 @@ async function endsWithin(
 ): Promise<boolean> {
   const late = AbortSignal.any([AbortSignal.timeout(ms), closing]);
   for await (const item of watch(late, createdAt)) {
-    if (item.kind === "event" && (isTerminal(item.event.type) || item.event.type === "run.waiting")) return true;
+    if (item.kind === "event" && (isTerminal(item.event.type) || asksSomebody(item.event))) return true;
   }
   return false;
+}
+
+/** Whether a run waits for an answer, not only for runs it started. */
+function asksSomebody({ type, data }: StoredEvent): boolean {
+  if (type !== "run.waiting") return false;
+  const { tool_results: results, approvals } = data as Pick<RequiredAction, "tool_results" | "approvals">;
+  return results.length + approvals.length > 0;
 }
