@@ -17,7 +17,7 @@ import { createWebhooks } from "./webhooks.ts";
 
 export type { Accounts, FoundApiKey, Session } from "./accounts.ts";
 export type { Children, EndedChild } from "./children.ts";
-export type { Deployments, StoredDeployment } from "./deployments.ts";
+export type { Deployments, StoredDeployment, ToolDrift } from "./deployments.ts";
 export type { Claim, Journal, JournalWrite, NextRun, StepDone, StepIntent, WriteResult } from "./journal.ts";
 export type { LimitFields } from "./limits.ts";
 export {

@@ -39,7 +39,7 @@ export type {
   ToolSet,
 } from "./kind.ts";
 export { cutToBytes } from "./kind.ts";
-export { createMcpSessions, type McpDrift, type McpOptions, type McpSessions } from "./mcp/pool.ts";
+export { createMcpSessions, type McpFinding, type McpOptions, type McpSessions } from "./mcp/pool.ts";
 export { type PinDeps, type Pinned, pinTools } from "./pin.ts";
 export { schemaProblems } from "./schema/admit.ts";
 export { createArgumentCheck } from "./schema/check.ts";

@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import {
   createEgress,
   createMcpSessions,
-  type McpDrift,
+  type McpFinding,
   type McpOptions,
   pinTools,
   prepareTools,
@@ -30,11 +30,11 @@ export async function openMcp(
 ) {
   const peer = await openPeer(kind, start);
   const egress = createEgress({ allow: { [HOST]: peer.origin } });
-  const drifts: McpDrift[] = [];
+  const findings: McpFinding[] = [];
   let elapsed = 0;
   const sessions = createMcpSessions({
     egress,
-    onDrift: (drift) => drifts.push(drift),
+    onFinding: (finding) => findings.push(finding),
     limits: limits ?? {},
     now: () => performance.now() + elapsed,
   });
@@ -65,7 +65,7 @@ export async function openMcp(
   const elapse = (ms: number) => {
     elapsed += ms;
   };
-  return { peer, egress, sessions, drifts, pin, deployed, call, elapse, close };
+  return { peer, egress, sessions, findings, pin, deployed, call, elapse, close };
 }
 export const until = async (what: () => boolean) => {
   for (let tries = 0; tries < 500 && !what(); tries++) await new Promise((done) => setTimeout(done, 10));

@@ -76,7 +76,12 @@ export async function createWorker(deps: {
   const mcp = createMcpSessions({
     egress,
     stdio: config.mcpStdio ?? false,
-    onDrift: (drift) => logger.warn(drift, "a tool of an MCP server is not what it was at deploy"),
+    onFinding({ runId, ...found }) {
+      if (found.drift !== null)
+        logger.warn({ runId, ...found }, "a tool of an MCP server is not what it was at deploy");
+      const noted = store.deployments.noteDrift(found.workspaceId, runId, { ...found, what: found.drift });
+      noted.catch((error: unknown) => logger.warn({ err: error }, "a drift of tools was not noted"));
+    },
   });
   const live = createLive(bus);
   const redisSlots = config.queue.kind === "redis" ? createRedisSlots(config.queue) : null;

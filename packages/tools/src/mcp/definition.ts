@@ -9,14 +9,25 @@ const NO_DESCRIPTION = "(The server does not say what this tool does.)";
 
 const sha256 = (value: unknown): string => createHash("sha256").update(canonicalJson(value)).digest("hex");
 
+interface Digests {
+  readonly digest: string;
+  readonly aboutDigest: string;
+}
+
+/** Of definitions as sessions list them, which are looked at by every call. */
+const known = { trusting: new WeakMap<Tool, Digests>(), careful: new WeakMap<Tool, Digests>() };
+
 /**
  * What of a definition a call relies on, and the rest. Hints count where they decide how a call is repeated; else they are what
  * the server says about itself.
  */
-export function digestsOf(tool: Tool, trustAnnotations: boolean): { digest: string; aboutDigest: string } {
+export function digestsOf(tool: Tool, trustAnnotations: boolean): Digests {
+  const cache = trustAnnotations ? known.trusting : known.careful;
+  const found = cache.get(tool);
+  if (found !== undefined) return found;
   const { name, inputSchema, annotations = {}, title, description, outputSchema } = tool;
   const { readOnlyHint, idempotentHint, destructiveHint } = annotations;
-  return {
+  const digests = {
     digest: sha256([
       name,
       inputSchema,
@@ -24,6 +35,8 @@ export function digestsOf(tool: Tool, trustAnnotations: boolean): { digest: stri
     ]),
     aboutDigest: sha256([title, description, annotations, outputSchema]),
   };
+  cache.set(tool, digests);
+  return digests;
 }
 
 /**

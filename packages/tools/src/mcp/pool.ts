@@ -4,23 +4,27 @@ import { type Egress, egressFetch } from "../egress/index.ts";
 import { NoSession, StdioOff } from "./failure.ts";
 import { aborting, openSession, type Session, type Target } from "./session.ts";
 
-/** Where a server's tools are not what they were at deploy. */
-export interface McpDrift {
+/** What a call found of its tool beside what was said at deploy. */
+export interface McpFinding {
   readonly workspaceId: string;
   readonly agent: string;
+  readonly runId: string;
   /** The manifest's name for the server, and the server's for the tool. */
   readonly entry: string;
   readonly tool: string;
-  /** gone, parameters: the tool is not called any more; description: it is, and the model goes by what was said at deploy. */
-  readonly what: "gone" | "parameters" | "description";
+  /**
+   * gone, parameters: the tool is not called any more; description: it is, and the model goes by what was said at deploy;
+   * null: it is what it was.
+   */
+  readonly drift: "gone" | "parameters" | "description" | null;
 }
 
 export interface McpOptions {
   readonly egress: Egress;
   /** Lets entries with a command start it, on this machine and as this process's user. */
   readonly stdio?: boolean;
-  /** Hears of a drift once for each session and tool. */
-  readonly onDrift?: (drift: McpDrift) => void;
+  /** Hears of every tool that is called, once in a session and when it changes. */
+  readonly onFinding?: (finding: McpFinding) => void;
   readonly limits?: Partial<typeof POOL_LIMITS>;
   readonly now?: () => number;
 }
@@ -35,8 +39,8 @@ export const POOL_LIMITS = {
 
 export interface Lease {
   readonly session: Session;
-  /** True the first time it is asked of a session. */
-  first(what: string): boolean;
+  /** Whether something is said of a tool for the first time in the session, or is another thing than before. */
+  first(tool: string, said: string | null): boolean;
   /** Nobody else gets this session; who has it may go on. */
   discard(): void;
   release(): void;
@@ -59,7 +63,7 @@ interface Entry {
   readonly workspaceId: string;
   readonly session: Promise<Session>;
   opened: Session | null;
-  readonly seen: Set<string>;
+  readonly said: Map<string, string | null>;
   users: number;
   idle: NodeJS.Timeout | null;
 }
@@ -100,7 +104,7 @@ export function createMcpSessions(options: McpOptions): McpSessions {
   const open = (key: string, workspaceId: string, target: Target): Entry => {
     makeRoom(workspaceId);
     const session = openSession(target, { fetch, signal: closing.signal, now });
-    const entry: Entry = { key, workspaceId, session, opened: null, seen: new Set(), users: 0, idle: null };
+    const entry: Entry = { key, workspaceId, session, opened: null, said: new Map(), users: 0, idle: null };
     session.then(
       (opened) => {
         entry.opened = opened;
@@ -148,7 +152,11 @@ export function createMcpSessions(options: McpOptions): McpSessions {
       try {
         return {
           session: await aborting(signal, taken.session),
-          first: (what) => !taken.seen.has(what) && taken.seen.add(what) !== undefined,
+          first(tool, said) {
+            const before = taken.said.get(tool);
+            taken.said.set(tool, said);
+            return before !== said;
+          },
           discard: () => forget(taken),
           release,
         };

@@ -82,10 +82,17 @@ export function readResult(result: CallToolResult, tool: Tool): ToolResult {
   };
 }
 
+const checks = new WeakMap<Tool, (value: unknown) => string | null>();
+
 /** Whether a structured result is one by the schema the server gave. What of that can't be run here is taken as fulfilled. */
-function declared(structured: unknown, { outputSchema }: Tool): boolean {
-  const schema = outputSchema === undefined ? null : simplified(outputSchema);
-  return schema === null || createArgumentCheck(schema.schema)(structured) === null;
+function declared(structured: unknown, tool: Tool): boolean {
+  let check = checks.get(tool);
+  if (check === undefined) {
+    const schema = tool.outputSchema === undefined ? null : simplified(tool.outputSchema);
+    check = schema === null ? () => null : createArgumentCheck(schema.schema);
+    checks.set(tool, check);
+  }
+  return check(structured) === null;
 }
 
 const line = (text: string): string => plainText(text, MAX_LINK).replace(/\s+/g, " ");

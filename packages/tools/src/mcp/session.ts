@@ -43,8 +43,11 @@ export interface Session {
   open(): boolean;
   /** Whether the server gave it an id, and may have forgotten it. */
   readonly named: boolean;
-  /** The tools as the server lists them, by name; asked again when it says that they changed, and now and then. */
-  tools(signal: AbortSignal): Promise<ReadonlyMap<string, Tool>>;
+  /**
+   * The tools as the server lists them, by name; asked again when it says that they changed, and now and then. `doubted`: the
+   * answer of before is not what was expected.
+   */
+  tools(signal: AbortSignal, doubted?: "doubted"): Promise<ReadonlyMap<string, Tool>>;
   call(request: CallRequest): Promise<CallToolResult>;
   /** Tells the server and ends. */
   close(): Promise<void>;
@@ -56,8 +59,9 @@ const GOODBYE_MS = 2_000;
 const LIST = { pages: 32, tools: 1_000, bytes: 2 * 1_048_576 } as const;
 /** Servers of the 2026-07-28 protocol, and ones that forget to, do not say that tools changed. */
 const LIST_KEPT_MS = 300_000;
-/** However often one says it. */
+/** However often one says it, and however many calls find another list than they expect. */
 const LIST_AGAIN_MS = 5_000;
+const LIST_DOUBTED_MS = 1_000;
 /** Of streams that broke or were ended by the server to be taken up again. */
 const RECONNECTIONS = { least: 1_000, each: 20 } as const;
 const CLIENT = { name: "maru", version: "0.1.0" };
@@ -204,9 +208,9 @@ async function connected(
     transport: kind,
     open: () => usable,
     named: "sessionId" in transport && transport.sessionId !== undefined,
-    tools(waiting) {
+    tools(waiting, doubted) {
       const age = listing === null ? Number.POSITIVE_INFINITY : now() - listing.at;
-      if (age > LIST_KEPT_MS || (changed && age > LIST_AGAIN_MS)) {
+      if (age > LIST_KEPT_MS || (changed && age > LIST_AGAIN_MS) || (doubted && age > LIST_DOUBTED_MS)) {
         changed = false;
         const tools = list();
         const asked = { tools, at: now() };

@@ -1,11 +1,12 @@
 import type { McpPinnedTool, McpServer, McpToolSpec } from "@maru/contract";
 import { LIMITS } from "@maru/contract";
+import type { Tool } from "@modelcontextprotocol/client";
 import { failed, type PreparedTool, type ToolCallContext, type ToolResult } from "../kind.ts";
 import { createArgumentCheck } from "../schema/check.ts";
 import { fillSecrets, type SecretAccess, SecretUnavailable } from "../secrets/reference.ts";
 import { digestsOf } from "./definition.ts";
 import { failedCall, statusOf } from "./failure.ts";
-import type { Lease, McpDrift, McpSessions } from "./pool.ts";
+import type { Lease, McpFinding, McpSessions } from "./pool.ts";
 import { readResult } from "./result.ts";
 import type { Target } from "./session.ts";
 
@@ -84,25 +85,33 @@ async function callOnce(
   before: AbortSignal,
   progress: { sent: boolean },
 ): Promise<ToolResult> {
-  const tool = (await session.tools(before)).get(pinned.tool);
-  const drifted = (what: McpDrift["what"]) => {
-    const { workspaceId, agent } = context.caller;
-    if (first(`${agent} ${pinned.tool} ${pinned.digest} ${what}`))
-      sessions.options.onDrift?.({ workspaceId, agent, entry: spec.name, tool: pinned.tool, what });
+  const trusting = spec.trustAnnotations === true;
+  const same = (listed: Tool | undefined) => {
+    const now = listed === undefined ? null : digestsOf(listed, trusting);
+    return now?.digest === pinned.digest && now.aboutDigest === pinned.aboutDigest;
+  };
+  let tool = (await session.tools(before)).get(pinned.tool);
+  // The agent may have been deployed again since the session asked.
+  if (!same(tool)) tool = (await session.tools(before, "doubted")).get(pinned.tool);
+  const found = (drift: McpFinding["drift"]) => {
+    const { workspaceId, agent, runId } = context.caller;
+    // Another revision may have the tool as it is now.
+    if (first(`${agent} ${pinned.tool} ${pinned.digest} ${pinned.aboutDigest}`, drift))
+      sessions.options.onFinding?.({ workspaceId, agent, runId, entry: spec.name, tool: pinned.tool, drift });
   };
   if (tool === undefined) {
-    drifted("gone");
+    found("gone");
     return failed("tool_drift", "The server does not have this tool any more. It was not called.");
   }
-  const now = digestsOf(tool, spec.trustAnnotations === true);
+  const now = digestsOf(tool, trusting);
   if (now.digest !== pinned.digest) {
-    drifted("parameters");
+    found("parameters");
     return failed(
       "tool_drift",
       "The server has changed this tool since the agent was deployed. It was not called: the agent has to be deployed again.",
     );
   }
-  if (now.aboutDigest !== pinned.aboutDigest) drifted("description");
+  found(now.aboutDigest === pinned.aboutDigest ? null : "description");
   progress.sent = true;
   return readResult(
     await session.call({
