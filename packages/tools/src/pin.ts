@@ -1,6 +1,5 @@
 import { LIMITS, type ProblemDetail, type ToolSpec } from "@maru/contract";
 import type { Egress } from "./egress/index.ts";
-import { pinMcpTools } from "./mcp/pin.ts";
 import type { SecretAccess } from "./secrets/reference.ts";
 
 export interface PinDeps {
@@ -76,7 +75,8 @@ function nameProblems(specs: readonly ToolSpec[]): ProblemDetail[] {
 async function pinned(spec: ToolSpec, pointer: string, deps: PinDeps): Promise<PinnedEntry> {
   switch (spec.type) {
     case "mcp":
-      return pinMcpTools(spec, pointer, deps);
+      // Loaded when it is first needed, as in mcp/pool.ts.
+      return (await import("./mcp/pin.ts")).pinMcpTools(spec, pointer, deps);
     default:
       return { spec, problems: [], warnings: [] };
   }

@@ -12,11 +12,12 @@ import { closest, distance } from "fastest-levenshtein";
 import { type Egress, egressFetch } from "../egress/index.ts";
 import { type SecretAccess, SecretUnavailable } from "../secrets/reference.ts";
 import { annotationsOf, descriptionOf, digestsOf, plainText } from "./definition.ts";
-import { reasonOf, StdioOff } from "./failure.ts";
+import { StdioOff } from "./errors.ts";
+import { reasonOf } from "./failure.ts";
 import { fits, isPattern, modelName } from "./names.ts";
 import { simplified } from "./server-schema.ts";
 import { openSession, type Session } from "./session.ts";
-import { targetOf } from "./tool.ts";
+import { targetOf } from "./target.ts";
 
 const MAX_TOOL_NAME = 1_024;
 const MAX_SHOWN = 20;

@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
 import { canonicalJson } from "@maru/domain";
 import { type Egress, egressFetch } from "../egress/index.ts";
-import { NoSession, StdioOff } from "./failure.ts";
-import { aborting, openSession, type Session, type Target } from "./session.ts";
+import { aborting } from "./abort.ts";
+import { NoSession, StdioOff } from "./errors.ts";
+import type { openSession, Session, Target } from "./session.ts";
 
 /** What a call found of its tool beside what was said at deploy. */
 export interface McpFinding {
@@ -68,6 +69,9 @@ interface Entry {
   idle: NodeJS.Timeout | null;
 }
 
+/** The SDK is loaded when it is first needed: it takes a third of a second and 30 MB, and most installations never do. */
+const openLazily: typeof openSession = async (...args) => (await import("./session.ts")).openSession(...args);
+
 export function createMcpSessions(options: McpOptions): McpSessions {
   const limits = { ...POOL_LIMITS, ...options.limits };
   const now = options.now ?? (() => performance.now());
@@ -103,7 +107,7 @@ export function createMcpSessions(options: McpOptions): McpSessions {
 
   const open = (key: string, workspaceId: string, target: Target): Entry => {
     makeRoom(workspaceId);
-    const session = openSession(target, { fetch, signal: closing.signal, now });
+    const session = openLazily(target, { fetch, signal: closing.signal, now });
     const entry: Entry = { key, workspaceId, session, opened: null, said: new Map(), users: 0, idle: null };
     session.then(
       (opened) => {

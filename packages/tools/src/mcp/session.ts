@@ -8,8 +8,10 @@ import {
   type Tool,
   type Transport,
 } from "@modelcontextprotocol/client";
+import { aborting } from "./abort.ts";
 import { boundedFetch } from "./bounds.ts";
-import { ListTooLong, mayBeOlder, StreamEnded } from "./failure.ts";
+import { ListTooLong, StreamEnded } from "./errors.ts";
+import { mayBeOlder } from "./failure.ts";
 import { stdioTransport } from "./stdio.ts";
 
 /** Where to go and as whom, secrets filled in. */
@@ -294,19 +296,4 @@ function transportOf(target: Target, kind: McpTransport, fetch: typeof globalThi
 /** The id of a JSON-RPC message as it was sent. */
 function rpcId(body: unknown): unknown {
   return typeof body === "string" ? (JSON.parse(body) as { id?: unknown }).id : undefined;
-}
-
-/** Waits no longer than the signal lets it. */
-export async function aborting<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  let stop = () => {};
-  const aborted = new Promise<never>((_done, failed) => {
-    stop = () => failed(signal.reason);
-    signal.addEventListener("abort", stop, { once: true });
-    if (signal.aborted) stop();
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
 }

@@ -228,6 +228,22 @@ describe("a session", () => {
     expect(peer.count("tools/call")).toBe(calls + 2);
   });
 
+  test("is given up at a 400 only where the call may be repeated", async () => {
+    const { peer, deployed, call } = await house("stateful");
+    const once = await deployed();
+    const safe = await deployed({ effect: "safe" });
+    let refusals = 0;
+    peer.before = (_request, response, rpc) => {
+      if (rpc !== "tools/call" || refusals++ > 0) return false;
+      response.writeHead(400).end("no session");
+      return true;
+    };
+    expect((await call(safe, "docs_echo", { text: "safe" })).output).toBe("safe");
+    refusals = 0;
+    expect(await call(once, "docs_echo")).toMatchObject({ isError: true, code: "tool_http_error" });
+    expect(peer.calls.map(({ args }) => args.text)).toEqual(["safe"]);
+  });
+
   test("whose connection breaks under a call leaves its outcome open, and the call is not sent again", async () => {
     const { peer, deployed, call } = await house("stateful");
     const set = await deployed();
