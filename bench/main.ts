@@ -4,6 +4,7 @@ import { admissionBench } from "./admission.ts";
 import { codeBench } from "./code.ts";
 import { journalBench, recoveryBench } from "./durability.ts";
 import { inFlightBench } from "./in-flight.ts";
+import { mcpBench } from "./mcp.ts";
 import { pathBench } from "./path.ts";
 import { rateLimitsBench } from "./rate-limits.ts";
 import { openBench } from "./setup.ts";
@@ -17,6 +18,7 @@ const wanted = (name: string) => which.length === 0 || which.includes(name);
 console.log(`Node ${process.version}, ${process.platform} ${process.arch}`);
 if (wanted("assembler")) await assemblerBench();
 if (wanted("code")) await codeBench();
+if (wanted("mcp")) await mcpBench();
 if (wanted("first-token")) {
   const bench = await openBench();
   try {

@@ -13,18 +13,25 @@ export class Redirected extends Error {
   }
 }
 
-/** Of one answer, a list of tools or what a call came to. */
+/** What may come at once, and how fast room for more comes back. A line costs its parsing, whatever is in it. */
+interface Room {
+  readonly bytes: number;
+  readonly bytesPerSecond: number;
+  readonly lines: number;
+  readonly linesPerSecond: number;
+}
+
 const ANSWER_BYTES = 8 * 1_048_576;
-/** An event has at least two: some ten thousand notifications beside one answer. */
-const ANSWER_LINES = 20_000;
-
-/** Of a stream that is open for as long as the session is, on which results come (HTTP with SSE) or only notifications. */
-const STREAM = {
-  results: { bytes: ANSWER_BYTES, bytesPerSecond: 1_048_576, lines: ANSWER_LINES, linesPerSecond: 1_000 },
-  notifications: { bytes: 262_144, bytesPerSecond: 16_384, lines: 2_000, linesPerSecond: 100 },
-} as const;
-
-type Meter = (chunk: Uint8Array) => boolean;
+const ROOMS = {
+  /** A list of tools, or what a call came to. */
+  answer: { bytes: ANSWER_BYTES, bytesPerSecond: 0, lines: Number.POSITIVE_INFINITY, linesPerSecond: 0 },
+  /** The same as events: an event has two or three lines, so that is some twenty a second beside the answer. */
+  events: { bytes: ANSWER_BYTES, bytesPerSecond: 0, lines: 3_000, linesPerSecond: 60 },
+  /** A stream that is open for as long as the session is, on which all answers come (HTTP with SSE) … */
+  results: { bytes: ANSWER_BYTES, bytesPerSecond: 1_048_576, lines: 3_000, linesPerSecond: 300 },
+  /** … or only what the server says of itself. */
+  notifications: { bytes: 262_144, bytesPerSecond: 16_384, lines: 2_000, linesPerSecond: 60 },
+} satisfies Record<string, Room>;
 
 const LINE_FEED = 0x0a;
 function linesIn(chunk: Uint8Array): number {
@@ -33,19 +40,9 @@ function linesIn(chunk: Uint8Array): number {
   return lines;
 }
 
-function answerMeter(events: boolean): Meter {
-  let bytes = 0;
-  let lines = 0;
-  return (chunk) => {
-    bytes += chunk.length;
-    if (events) lines += linesIn(chunk);
-    return bytes <= ANSWER_BYTES && lines <= ANSWER_LINES;
-  };
-}
-
-/** Room that fills up again while time passes. */
-function streamMeter(room: (typeof STREAM)[keyof typeof STREAM], now: () => number): Meter {
-  let { bytes, lines }: { bytes: number; lines: number } = room;
+/** Says of each chunk whether there is room for it. */
+function meter(room: Room, now: () => number): (chunk: Uint8Array) => boolean {
+  let { bytes, lines } = room;
   let since = now();
   return (chunk) => {
     const seconds = (now() - since) / 1_000;
@@ -63,7 +60,7 @@ function streamMeter(room: (typeof STREAM)[keyof typeof STREAM], now: () => numb
 export function boundedFetch(
   base: typeof globalThis.fetch,
   deps: {
-    readonly getCarries: keyof typeof STREAM;
+    readonly getCarries: "results" | "notifications";
     readonly now: () => number;
     readonly onEnd: (request: { method: string; body: unknown }, cut: Overflow | null) => void;
   },
@@ -77,7 +74,7 @@ export function boundedFetch(
     }
     if (response.body === null) return response;
     const events = /^text\/event-stream\b/i.test(response.headers.get("content-type") ?? "");
-    const admits = method === "GET" && events ? streamMeter(STREAM[deps.getCarries], deps.now) : answerMeter(events);
+    const admits = meter(ROOMS[events ? (method === "GET" ? deps.getCarries : "events") : "answer"], deps.now);
     const ended = (cut: Overflow | null) => deps.onEnd({ method, body: init?.body }, cut);
     const body = response.body.pipeThrough(
       new TransformStream<Uint8Array, Uint8Array>({

@@ -141,7 +141,7 @@ describe("a server that misbehaves under a call", () => {
 
   test("is cut off in a flood of notifications, within a stream of events and beside it", async () => {
     const note = `data: ${JSON.stringify({ jsonrpc: "2.0", method: "notifications/message", params: { level: "info", data: 1 } })}\n\n`;
-    const { result } = await answering("stateful", (response) => events(response).end(note.repeat(30_000)));
+    const { result } = await answering("stateful", (response) => events(response).end(note.repeat(30_000)), 20_000);
     expect(result).toMatchObject({ isError: true, code: "tool_response_too_large" });
 
     const { peer, deployed, call } = await house("stateful");
