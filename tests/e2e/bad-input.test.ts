@@ -144,6 +144,10 @@ describe("paths and queries", () => {
     ["GET", "/v1/runs?after=abc", 400, "invalid_cursor"],
     ["GET", "/v1/runs?after=MDE4.AAAAAAAAAAAAAAAAAAAAAA", 400, "invalid_cursor"],
     ["GET", "/v1/runs/run_nope", 404, "not_found"],
+    // Of the right form, but no UUID of any version.
+    ["GET", "/v1/runs/run_01k00000000000000000000000", 404, "not_found"],
+    ["GET", "/v1/runs/run_7zzzzzzzzzzzzzzzzzzzzzzzzz/steps", 404, "not_found"],
+    ["POST", "/v1/runs/run_00000000000000000000000000/cancel", 404, "not_found"],
     ["GET", "/v1/runs/..%2f..%2fadmin", 404, "not_found"],
     ["GET", "/v1/runs/%00", 404, "not_found"],
     ["GET", `/v1/runs/${"a".repeat(5_000)}`, 404, "not_found"],

@@ -68,6 +68,14 @@ test("every operation of the OpenAPI document answers as the document says", asy
   for (const path of ["/v1/webhooks", webhook, `${webhook}/deliveries`]) expect((await get(path)).status).toBe(200);
   await house.api("DELETE", webhook, { key });
 
+  // A text that is cut is kept whole.
+  const long =
+    "    - { name: long, type: function, description: d, source: \"export default () => 'x'.repeat(999)\" }\n";
+  await house.deploy(person, manifest("long", { tools: long, limits: "{ toolOutputBytes: 256 }" }));
+  const wordy = await house.run(person, "long", "#sim tool long {}");
+  const [artifact] = (await get(`/v1/runs/${wordy.id}/artifacts`)).body.data;
+  expect((await get(`/v1/artifacts/${artifact.id}`)).body).toHaveLength(1_001);
+
   await house.api("PUT", "/v1/secrets/KEY", { key, body: { value: "a-secret-value" } });
   for (const path of ["/v1/secrets", "/v1/secrets/KEY"]) expect([path, (await get(path)).status]).toEqual([path, 200]);
   await house.api("DELETE", "/v1/secrets/KEY", { key });

@@ -124,6 +124,7 @@ export async function play(baseUrl: string, { host, stream, thinking }: Cell, in
       parseArguments,
       secrets: async () => new Map(),
     },
+    artifacts: { keep: async () => "full" },
     children: { start: async () => ({ kind: "refused", code: "unknown_agent", message: "There are no others." }) },
     journal: {
       write: async (_claim, entry) => {

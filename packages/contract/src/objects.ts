@@ -337,6 +337,14 @@ export const Step = Type.Object(
     call_id: Type.Optional(Type.String()),
     arguments: Type.Optional(Type.String()),
     output: Type.Optional(Type.String()),
+    artifacts: Type.Optional(
+      Type.Array(
+        Type.Object({ id: Id("artifact"), name: Type.String(), media_type: Type.String(), size: Count }, closed),
+        {
+          description: "What the call gave beside its text: GET /v1/artifacts/{artifact}",
+        },
+      ),
+    ),
     call_step: Type.Optional(Type.Integer({ minimum: 1, description: "Of an approval: the step of the call" })),
     question: Type.Optional(Type.Enum(["approval", "outcome"])),
     decision: Type.Optional(
@@ -577,6 +585,30 @@ export type ModelEndpointChange = Static<typeof ModelEndpointChange>;
 
 /** Names of secrets, as `${secrets.NAME}` refers to them. */
 export const SECRET_NAME_PATTERN = "^[A-Z][A-Z0-9_]{0,63}$";
+/** Of what tools give beside text, in bytes and numbers. What is more is not kept, and the model is told so. */
+export const ARTIFACT_LIMITS = {
+  bytes: 8_388_608,
+  perRun: 200,
+  bytesPerRun: 67_108_864,
+  perWorkspace: 20_000,
+  bytesPerWorkspace: 1_073_741_824,
+} as const;
+
+export const Artifact = Type.Object(
+  {
+    id: Id("artifact"),
+    run_id: Id("run"),
+    step: Type.Integer({ minimum: 1, description: "The call that gave it" }),
+    name: Type.String(),
+    media_type: Type.String({ description: "As the tool called it" }),
+    size: Count,
+    sha256: Type.String({ description: "Hex" }),
+    created_at: Instant,
+  },
+  closed,
+);
+export type Artifact = Static<typeof Artifact>;
+
 export const SECRET_LIMITS = {
   /** Of a value, in characters. A shorter one could not be told from ordinary text in what tools return. */
   minLength: 8,

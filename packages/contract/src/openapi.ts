@@ -105,6 +105,11 @@ function responses(route: RouteContract): object {
         ? {}
         : { "text/event-stream": { schema: reference(route.events) } }),
     };
+    if (route.bytes === true && status === "200")
+      return [
+        status,
+        { description: route.summary, content: { "*/*": { schema: { type: "string", format: "binary" } } } },
+      ];
     return [status, { description: schema === null ? "Done" : route.summary, ...(schema === null ? {} : { content }) }];
   });
   const failure = [...problemsOf(route)]

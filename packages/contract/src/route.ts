@@ -24,6 +24,8 @@ export interface RouteContract {
   readonly events?: TSchema;
   /** Set when `Accept: text/csv` answers the same as a table. */
   readonly csv?: true;
+  /** Set when the reply of 200 is bytes, of whatever type it says. */
+  readonly bytes?: true;
   /** Problems beyond those every call can answer. */
   readonly problems?: readonly ProblemCode[];
   /** Set when a POST honours `Idempotency-Key`. */

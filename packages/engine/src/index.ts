@@ -1,5 +1,6 @@
 export { requestDigest } from "./digest.ts";
 export type {
+  ArtifactsPort,
   ChildrenPort,
   ChildStart,
   ClockPort,

@@ -9,7 +9,7 @@ import type {
 } from "@maru/contract";
 import type { AnswerClass } from "@maru/model";
 import type { ChildCall, Claim, JournalWrite, StoredEvent, WriteResult } from "@maru/store";
-import type { ToolSet } from "@maru/tools";
+import type { Attachment, ToolSet } from "@maru/tools";
 
 /** A model a run may use, and the way to it. */
 export interface ModelRoute {
@@ -59,6 +59,11 @@ export interface ToolsPort {
   /** Values of secrets as they are now: an agent's own before the workspace's; those that are not there are left out. */
   secrets(workspaceId: string, agent: string, names: readonly string[]): Promise<ReadonlyMap<string, string>>;
   parseArguments(text: string): { ok: true; value: Record<string, unknown> } | { ok: false; message: string };
+}
+
+export interface ArtifactsPort {
+  /** Keeps what a call gave beside text. `lost`: the run is another worker's by now; `full`: no room for it. */
+  keep(claim: Claim, step: number, attachment: Attachment): Promise<{ readonly id: string } | "lost" | "full">;
 }
 
 export type ChildStart =
@@ -118,6 +123,7 @@ export type Point = (typeof POINTS)[number];
 export interface EnginePorts {
   readonly model: ModelPort;
   readonly tools: ToolsPort;
+  readonly artifacts: ArtifactsPort;
   readonly children: ChildrenPort;
   readonly journal: JournalPort;
   readonly live: LivePort;

@@ -154,6 +154,7 @@ function world(
       parseArguments,
       secrets: async () => new Map(),
     },
+    artifacts: { keep: async () => "full" },
     children: { start: async () => ({ kind: "refused", code: "unknown_agent", message: "There are no others." }) },
     journal: {
       write: async (_claim, entry) => {

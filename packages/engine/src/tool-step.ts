@@ -1,6 +1,7 @@
 import { storableText } from "@maru/domain";
 import type { Claim, StoredStep, ToolOutput } from "@maru/store";
-import type { ToolSet } from "@maru/tools";
+import type { Attachment, ToolSet } from "@maru/tools";
+import { ClaimLost } from "./journal-run.ts";
 import type { EnginePorts } from "./ports.ts";
 
 export type ToolStep = Extract<StoredStep, { kind: "tool" }>;
@@ -52,14 +53,36 @@ export async function runTool(
     secrets: (names) => ports.tools.secrets(claim.workspaceId, claim.spec.name, names),
   });
   ports.pass?.("after_tool_call");
-  const output = storableText(result.output);
+  const { artifacts, notes } = await keep(claim, step.seq, result.attachments ?? [], ports);
+  const output = storableText([result.output, ...notes].join("\n"));
+  const kept = artifacts.length === 0 ? {} : { artifacts };
   if (result.uncertain && step.effect === "at_most_once")
     return {
       output: `${output} The outcome of this call is unknown: it may have taken effect, and it is not sent twice.`,
       isError: true,
       code: OUTCOME_UNKNOWN,
+      ...kept,
     };
-  return { output, isError: result.isError, code: result.code };
+  return { output, isError: result.isError, code: result.code, ...kept };
+}
+
+/** Keeps what came beside the text, and says of each in a line what became of it: that is all the model sees of it. */
+async function keep(claim: Claim, step: number, attachments: readonly Attachment[], { artifacts }: EnginePorts) {
+  const kept: NonNullable<ToolOutput["artifacts"]>[number][] = [];
+  const notes: string[] = [];
+  for (const attachment of attachments) {
+    const { mediaType, bytes } = attachment;
+    const name = storableText(attachment.name);
+    const what = `${name} (${mediaType}, ${bytes.length} bytes)`;
+    const answer = await artifacts.keep(claim, step, { ...attachment, name });
+    if (answer === "lost") throw new ClaimLost();
+    if (answer === "full") notes.push(`[not kept: ${what}: there is no room for it]`);
+    else {
+      notes.push(`[kept: ${what} as ${answer.id}]`);
+      kept.push({ id: answer.id, name, mediaType, size: bytes.length });
+    }
+  }
+  return { artifacts: kept, notes };
 }
 
 const failure = (code: string, output: string): ToolOutput => ({ output: storableText(output), isError: true, code });

@@ -23,6 +23,7 @@ export type WorkspaceClient = Pick<
   PrismaClient,
   | "agent"
   | "apiKey"
+  | "artifact"
   | "deployment"
   | "revision"
   | "run"

@@ -1,4 +1,5 @@
 import { createAccounts } from "./accounts.ts";
+import { createArtifacts } from "./artifacts.ts";
 import { createChildren } from "./children.ts";
 import { type DatabaseOptions, openDatabase } from "./database.ts";
 import { createDeployments } from "./deployments.ts";
@@ -16,6 +17,7 @@ import { createWebhookOutbox } from "./webhook-outbox.ts";
 import { createWebhooks } from "./webhooks.ts";
 
 export type { Accounts, FoundApiKey, Session } from "./accounts.ts";
+export type { Artifacts, Kept, NewArtifact } from "./artifacts.ts";
 export type { Children, EndedChild } from "./children.ts";
 export type { Deployments, StoredDeployment, ToolDrift } from "./deployments.ts";
 export type { Claim, Journal, JournalWrite, NextRun, StepDone, StepIntent, WriteResult } from "./journal.ts";
@@ -62,6 +64,7 @@ export async function openStore(options: DatabaseOptions) {
   const quotas = createQuotas(db);
   return {
     accounts: createAccounts(db),
+    artifacts: createArtifacts(db),
     children: createChildren(db, quotas),
     deployments: createDeployments(db),
     idempotency: createIdempotency(db),

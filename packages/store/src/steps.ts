@@ -31,6 +31,13 @@ export interface ToolOutput {
   readonly output: string;
   readonly isError: boolean;
   readonly code: string | null;
+  /** What was kept beside the text. Not there = nothing. */
+  readonly artifacts?: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly mediaType: string;
+    readonly size: number;
+  }[];
 }
 
 /** A call of another agent, and the run it becomes: named before it is started, so that there is only ever one. */
@@ -158,7 +165,20 @@ export function stepObject(step: StoredStep & { readonly inputDigest?: Uint8Arra
       : {}),
     ...(step.kind === "run" ? { child_run_id: step.input.run } : {}),
     ...((step.kind === "tool" || step.kind === "input" || step.kind === "run") && step.output !== null
-      ? { output: step.output.output, ...(step.output.code === null ? {} : { error_code: step.output.code }) }
+      ? {
+          output: step.output.output,
+          ...(step.output.code === null ? {} : { error_code: step.output.code }),
+          ...(step.output.artifacts === undefined
+            ? {}
+            : {
+                artifacts: step.output.artifacts.map(({ id, name, mediaType, size }) => ({
+                  id,
+                  name,
+                  media_type: mediaType,
+                  size,
+                })),
+              }),
+        }
       : {}),
     started_at: instant(step.startedAt),
     finished_at: instantOrNull(step.finishedAt),

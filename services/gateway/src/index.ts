@@ -31,6 +31,7 @@ import { answerClientError, installProblems, sendProblem } from "./http/problems
 import { installReplies } from "./http/replies.ts";
 import { createRateLimits, installRateLimits } from "./rates/callers.ts";
 import { createTally } from "./rates/local.ts";
+import { artifactRoutes } from "./routes/artifacts.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { deploymentRoutes } from "./routes/deployments.ts";
 import { modelRoutes } from "./routes/models.ts";
@@ -171,6 +172,7 @@ export async function createGateway(deps: {
       times: config.streams ?? STREAM_TIMES,
       closing: closing.signal,
     }),
+    ...artifactRoutes({ artifacts: store.artifacts }),
     ...threadRoutes({ store, pages }),
     ...modelRoutes({ models: store.models, serving, sealer: sealerFor(ENDPOINT_KEYS), allowedHosts, now }),
     ...secretRoutes({ secrets: store.secrets, pages, sealer: secretSealer }),

@@ -124,6 +124,7 @@ export async function createWorker(deps: {
         return result;
       },
     },
+    artifacts: { keep: (claim, step, attachment) => store.artifacts.keep(claim, { step, ...attachment }) },
     children: children.port,
     live: live.port,
     clock: { now, date: () => new Date(), after },

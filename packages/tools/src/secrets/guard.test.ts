@@ -62,9 +62,33 @@ describe("what a tool returns", () => {
 
   test("where there are no secrets is cut between characters, with a note", async () => {
     const it = world(async () => says("서울부산"), {}, []);
-    expect(await it.run(7)).toEqual(says("서울\n[cut: 6 more bytes]", { truncated: true }));
+    expect(await it.run(7)).toMatchObject(says("서울\n[cut: 6 more bytes]", { truncated: true }));
     expect(await it.run(12)).toEqual(says("서울부산"));
     expect(it.reads).toEqual([]);
+  });
+
+  test("that was cut is attached whole, without its secrets; what the tool had cut itself is not whole", async () => {
+    const long = `${"x".repeat(50)}${VALUE}${"y".repeat(50)}`;
+    const { attachments } = await world(async () => says(long)).run(40);
+    expect(attachments?.map(({ name, mediaType, bytes }) => [name, mediaType, Buffer.from(bytes).toString()])).toEqual([
+      ["output.txt", "text/plain; charset=utf-8", `${"x".repeat(50)}[secret KEY]${"y".repeat(50)}`],
+    ]);
+    expect((await world(async () => says(long, { truncated: true })).run(40)).attachments).toBeUndefined();
+    expect((await world(async () => says("short")).run(40)).attachments).toBeUndefined();
+  });
+
+  test("beside text is kept without secrets: text loses them, other bytes that hold one are not kept", async () => {
+    const attachments = [
+      { name: "page.html", mediaType: "text/html", bytes: Buffer.from(`<p>${VALUE}</p>`) },
+      { name: "a.png", mediaType: "image/png", bytes: Buffer.from([137, 80, 78, 71, 0, 255, 254]) },
+      { name: "b.png", mediaType: "image/png", bytes: Buffer.from(`\0\x01${VALUE}\0`) },
+    ];
+    const result = await world(async () => says("three", { attachments })).run();
+    expect(result.output).toBe("three\n[not kept: a file that may hold a secret]");
+    expect(result.attachments?.map(({ name, bytes }) => [name, Buffer.from(bytes).toString("latin1")])).toEqual([
+      ["page.html", "<p>[secret KEY]</p>"],
+      ["a.png", "\x89PNG\0\xff\xfe"],
+    ]);
   });
 
   test("put together by what the database cannot store is still found", async () => {

@@ -1,8 +1,11 @@
 import { storableText } from "@maru/domain";
-import { cutToBytes, failed, type PreparedTool, type ToolResult } from "../kind.ts";
+import { type Attachment, cutToBytes, failed, type PreparedTool, type ToolResult } from "../kind.ts";
 import { createRedactor, type KnownSecret, type Redactor } from "./redact.ts";
 import { type SecretAccess, SecretUnavailable } from "./reference.ts";
 
+const WHOLE_TEXT = "output.txt";
+const TEXT = "text/plain; charset=utf-8";
+const TEXTUAL = /^(?:text\/|application\/(?:[\w.+-]*\+)?(?:json|xml|yaml|javascript))/i;
 const NONE: ReadonlyMap<string, string> = new Map();
 /** Values of one secret that are kept in mind in a run: it may be changed while the run goes on. */
 const VALUES_KEPT = 8;
@@ -33,7 +36,41 @@ export function createGuard(names: readonly string[]): (tool: PreparedTool) => P
     const output = storableText(result.output);
     const { text, truncated } =
       known.size === 0 ? cutToBytes(output, maxBytes) : current().redactAndCut(output, maxBytes, result.truncated);
-    return { ...result, output: text, truncated: truncated || result.truncated };
+    const { kept, notes } = attachmentsOf(result);
+    // What the tool itself had cut is not whole.
+    if (truncated && !result.truncated)
+      kept.push({
+        name: WHOLE_TEXT,
+        mediaType: TEXT,
+        bytes: Buffer.from(known.size === 0 ? output : current().redact(output)),
+      });
+    const { attachments: _, ...rest } = result;
+    return {
+      ...rest,
+      output: [text, ...notes].join("\n"),
+      truncated: truncated || result.truncated,
+      ...(kept.length === 0 ? {} : { attachments: kept }),
+    };
+  };
+
+  /** Attachments without secrets: out of text they are taken, other bytes that hold one are not kept at all. */
+  const attachmentsOf = ({ attachments = [] }: ToolResult) => {
+    const kept: Attachment[] = [];
+    const notes: string[] = [];
+    for (const attachment of attachments) {
+      const { name, mediaType, bytes } = attachment;
+      if (known.size === 0) kept.push(attachment);
+      else if (TEXTUAL.test(mediaType))
+        kept.push({
+          name: current().redact(name),
+          mediaType,
+          bytes: Buffer.from(current().redact(Buffer.from(bytes).toString("utf8"))),
+        });
+      else if (current().holds(bytes) || current().holds(Buffer.from(name)))
+        notes.push("[not kept: a file that may hold a secret]");
+      else kept.push(attachment);
+    }
+    return { kept, notes };
   };
 
   return (tool) => ({

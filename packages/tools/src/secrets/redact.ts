@@ -12,6 +12,8 @@ export interface Redactor {
   /** Bytes that must be read beyond a limit, so that what begins before it is seen whole. */
   readonly margin: number;
   redact(text: string): string;
+  /** Whether bytes of whatever kind hold a secret, or can't be told not to. */
+  holds(bytes: Uint8Array): boolean;
   /**
    * Redacted, then cut to a number of bytes: a secret cut in half would not be found any more. With `cutBefore` the text was
    * cut already, not before `maxBytes + margin`; its last part is then left out, since half a secret may stand there.
@@ -86,6 +88,14 @@ export function createRedactor(secrets: readonly KnownSecret[]): Redactor {
   return {
     margin,
     redactAndCut,
+    holds: (bytes) => {
+      try {
+        return find(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)).length > 0;
+      } catch (error) {
+        if (error instanceof TooManyComparisons) return true;
+        throw error;
+      }
+    },
     redact: (text) => redactAndCut(text, Buffer.byteLength(text) * ESCAPED_BYTES + 1_024).text,
   };
 }

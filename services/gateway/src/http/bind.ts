@@ -67,7 +67,12 @@ export function bindRoutes(
         ...(contract.body === undefined || contract.bodyTypes !== undefined ? {} : { body: contract.body }),
         response: Object.fromEntries(Object.entries(contract.replies).filter(([, schema]) => schema !== null)),
       },
-      config: { operationId, bodyTypes: contract.bodyTypes ?? [], csv: contract.csv ?? false },
+      config: {
+        operationId,
+        bodyTypes: contract.bodyTypes ?? [],
+        csv: contract.csv ?? false,
+        bytes: contract.bytes ?? false,
+      },
       onRequest: async (request, reply) => {
         const { access } = contract;
         if (access === "public" || access === "operator") {
@@ -122,6 +127,7 @@ declare module "fastify" {
     operationId?: string;
     bodyTypes?: readonly string[];
     csv?: boolean;
+    bytes?: boolean;
   }
 }
 

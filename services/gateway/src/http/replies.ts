@@ -10,6 +10,7 @@ export function installReplies(app: FastifyInstance): void {
     reply.header("x-request-id", request.id);
     reply.header("x-content-type-options", "nosniff");
     const { accept } = request.headers;
+    if (request.routeOptions.config.bytes === true) return;
     if (request.routeOptions.config.csv === true && /\btext\/csv\b/i.test(accept ?? "")) return;
     if (request.url.startsWith("/v1/") && accept !== undefined && accept !== "" && !READABLE.test(accept)) {
       throw new Problem("not_acceptable", "The API answers application/json, and text/event-stream for events.");
