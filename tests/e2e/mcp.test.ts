@@ -45,6 +45,23 @@ describe("an agent with an MCP server", () => {
     expect(again.body.action).toBe("unchanged");
   });
 
+  test("keeps a picture with the run, and tells the model only that it is there", async () => {
+    const bytes = Buffer.from("89504e470d0a1a0a0042", "hex");
+    peer.answer = () => ({
+      content: [
+        { type: "text", text: "the map" },
+        { type: "image", mimeType: "image/png", data: bytes.toString("base64") },
+      ],
+    });
+    const run = await house.run(person, "reader", "#sim tool docs_echo {}");
+    const step = await toolStep(run.id);
+    const [artifact] = step.artifacts;
+    expect(artifact).toMatchObject({ name: "image-1.png", media_type: "image/png", size: 10 });
+    expect(step.output).toBe(
+      `the map\n[image-1.png: image/png, 10 bytes]\n[kept: image-1.png (image/png, 10 bytes) as ${artifact.id}]`,
+    );
+  });
+
   test("asks a person before a tool for which the manifest says so", async () => {
     peer.answer = () => text("removed");
     await house.deploy(person, manifest("remover", { tools: entry(", approvals: { remove: always }") }));

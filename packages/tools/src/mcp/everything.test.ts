@@ -78,7 +78,7 @@ describe.each(["streamableHttp", "sse", "stdio"] as const)("the reference server
     const weather = await call("all_get-structured-content", { location: "New York" });
     expect(JSON.parse(String(weather?.output))).toMatchObject({ temperature: expect.any(Number) });
     const image = await call("all_get-tiny-image");
-    expect(image?.output).toContain("[image/png, ");
+    expect(image?.output).toContain("[image-1.png: image/png, ");
     expect(image?.attachments?.[0]?.bytes.subarray(1, 4).toString()).toBe("PNG");
     expect((await call("all_get-resource-links", { count: 2 }))?.output).toMatch(/demo:\/\/resource/);
   });

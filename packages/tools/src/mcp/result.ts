@@ -27,7 +27,7 @@ const EXTENSIONS: Readonly<Record<string, string>> = {
 
 /**
  * What a server answered, as the model reads it: structured content where there is some, as JSON, else the texts in their order.
- * Pictures, sound and files are attachments, of which the text says only that they are there.
+ * Pictures, sound and files are attachments, of which the text says only where they stood: whether they are kept is not known yet.
  */
 export function readResult(result: CallToolResult, tool: Tool): ToolResult {
   const attachments: Attachment[] = [];
@@ -39,7 +39,7 @@ export function readResult(result: CallToolResult, tool: Tool): ToolResult {
       return `[${type}, ${size(bytes.length)}, not kept: too many in one result]`;
     const name = `${kind}-${attachments.length + 1}.${EXTENSIONS[type] ?? "bin"}`;
     attachments.push({ name, mediaType: type, bytes });
-    return `[${type}, ${size(bytes.length)}, kept as ${name}]`;
+    return `[${name}: ${type}, ${size(bytes.length)}]`;
   };
   const texts: string[] = [];
   const note = (text: string) => {

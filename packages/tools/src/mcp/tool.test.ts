@@ -2,6 +2,7 @@ import type { McpToolSpec } from "@maru/contract";
 import { afterEach, describe, expect, test } from "vitest";
 import { openMcp, until } from "../../test/mcp-house.ts";
 import { type Called, type PeerKind, text, tool } from "../../test/mcp-peers.ts";
+import { createMcpSessions, prepareTools } from "../index.ts";
 import { callContext } from "../testing/context.ts";
 
 const { caller } = callContext();
@@ -114,7 +115,7 @@ describe("what a call comes to", () => {
     });
     const result = await call(set, "docs_echo");
     expect(result.output).toBe(
-      "a map\n[image/png, 12 KB, kept as image-1.png]\n[application/octet-stream, 3 bytes, kept as audio-2.bin]\nfile:///r: [application/pdf, 3 bytes, kept as file-3.pdf]",
+      "a map\n[image-1.png: image/png, 12 KB]\n[audio-2.bin: application/octet-stream, 3 bytes]\nfile:///r: [file-3.pdf: application/pdf, 3 bytes]",
     );
     expect(result.attachments?.map(({ name, mediaType, bytes }) => [name, mediaType, bytes.length])).toEqual([
       ["image-1.png", "image/png", 12_300],
@@ -357,4 +358,36 @@ describe("a server that changes its tools after the deployment", () => {
     expect((await call(trusting, "docs_echo")).code).toBe("tool_drift");
     expect((await call(careful, "docs_echo")).isError).toBe(false);
   });
+});
+
+test("a server that is a command is not started where that is not allowed, whatever a revision says", async () => {
+  const { sessions, egress, call } = await house("stateless");
+  const server = { command: "/bin/false", args: [], env: {} };
+  const pinned = {
+    server: { name: "s", version: "1" },
+    protocol: "2025-11-25",
+    transport: "stdio",
+    tools: {
+      docs_echo: {
+        tool: "echo",
+        description: "d",
+        parameters: { type: "object" },
+        effect: "safe",
+        digest: "",
+        aboutDigest: "",
+      },
+    },
+  } as const;
+  const set = prepareTools([{ type: "mcp", name: "docs", server, timeoutMs: 1_000, pinned }], {
+    egress,
+    mcp: sessions,
+  });
+  expect((await call(set, "docs_echo")).output).toContain("does not start MCP servers as commands");
+  const started = createMcpSessions({ egress, stdio: true });
+  const other = prepareTools([{ type: "mcp", name: "docs", server, timeoutMs: 5_000, pinned }], {
+    egress,
+    mcp: started,
+  });
+  expect(await call(other, "docs_echo")).toMatchObject({ isError: true, code: "tool_failed" });
+  await started.close();
 });
