@@ -127,6 +127,29 @@ describe("an agent with an MCP server", () => {
     peer.tools = before;
   });
 
+  test("is ready again when the server takes its change back", async () => {
+    await house.deploy(person, manifest("healer", { tools: entry(", allow: [echo]") }));
+    const before = peer.tools;
+    const change = async (tools: typeof before, secret: string) => {
+      peer.tools = tools;
+      await house.api("PUT", "/v1/secrets/DOCS_KEY", { key: person.key, body: { value: secret } });
+    };
+    const is = (status: string) =>
+      until(`it is ${status}`, async () => {
+        await house.run(person, "healer", '#sim tool docs_echo {"text":"a"}');
+        return (await api("/v1/deployments/healer")).health.status === status;
+      });
+    await change(before.slice(1), `${SECRET}-3`);
+    await is("degraded");
+    expect((await api("/v1/deployments/healer")).health.reasons[0]).toContain("echo is gone: it is not called.");
+    peer.tools = before;
+    await is("ready");
+    await change([tool("echo", { description: "Other words" }), ...before.slice(1)], `${SECRET}-4`);
+    await is("degraded");
+    expect((await api("/v1/deployments/healer")).health.reasons[0]).toContain("says something else of itself");
+    peer.tools = before;
+  });
+
   test("leaves open what came of a call that got no answer, and does not send it again", async () => {
     await house.deploy(person, manifest("waiter", { tools: entry(', timeout: 500ms, allow: ["echo"]') }));
     peer.answer = () => new Promise(() => {});

@@ -60,37 +60,37 @@ export async function callTool(call: Call): Promise<ToolResult> {
 
 async function callOnce(
   { spec, pinned, sessions, args, context }: Call,
-  { session, first }: Lease,
+  { session, found }: Lease,
   before: AbortSignal,
   progress: { sent: boolean },
 ): Promise<ToolResult> {
-  const trusting = spec.trustAnnotations === true;
-  const same = (listed: Tool | undefined) => {
-    const now = listed === undefined ? null : digestsOf(listed, trusting);
-    return now?.digest === pinned.digest && now.aboutDigest === pinned.aboutDigest;
+  const { workspaceId, agent, runId } = context.caller;
+  // Another revision may have the tool as it is now.
+  const key = `${agent} ${pinned.tool} ${pinned.digest} ${pinned.aboutDigest}`;
+  const driftOf = (listed: Tool | undefined): McpFinding["drift"] => {
+    if (listed === undefined) return "gone";
+    const now = digestsOf(listed, spec.trustAnnotations === true);
+    if (now.digest !== pinned.digest) return "parameters";
+    return now.aboutDigest === pinned.aboutDigest ? null : "description";
   };
   let tool = (await session.tools(before)).get(pinned.tool);
-  // The agent may have been deployed again since the session asked.
-  if (!same(tool)) tool = (await session.tools(before, "doubted")).get(pinned.tool);
-  const found = (drift: McpFinding["drift"]) => {
-    const { workspaceId, agent, runId } = context.caller;
-    // Another revision may have the tool as it is now.
-    if (first(`${agent} ${pinned.tool} ${pinned.digest} ${pinned.aboutDigest}`, drift))
-      sessions.options.onFinding?.({ workspaceId, agent, runId, entry: spec.name, tool: pinned.tool, drift });
-  };
-  if (tool === undefined) {
-    found("gone");
-    return failed("tool_drift", "The server does not have this tool any more. It was not called.");
+  let drift = driftOf(tool);
+  // The agent may have been deployed again since the session asked. Where only words differ, once is enough.
+  if (drift !== null && !(drift === "description" && found.get(key) === drift)) {
+    tool = (await session.tools(before, "doubted")).get(pinned.tool);
+    drift = driftOf(tool);
   }
-  const now = digestsOf(tool, trusting);
-  if (now.digest !== pinned.digest) {
-    found("parameters");
+  if (found.get(key) !== drift) {
+    found.set(key, drift);
+    sessions.options.onFinding?.({ workspaceId, agent, runId, entry: spec.name, tool: pinned.tool, drift });
+  }
+  if (tool === undefined)
+    return failed("tool_drift", "The server does not have this tool any more. It was not called.");
+  if (drift === "parameters")
     return failed(
       "tool_drift",
       "The server has changed this tool since the agent was deployed. It was not called: the agent has to be deployed again.",
     );
-  }
-  found(now.aboutDigest === pinned.aboutDigest ? null : "description");
   progress.sent = true;
   return readResult(
     await session.call({

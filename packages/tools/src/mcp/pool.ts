@@ -40,8 +40,8 @@ export const POOL_LIMITS = {
 
 export interface Lease {
   readonly session: Session;
-  /** Whether something is said of a tool for the first time in the session, or is another thing than before. */
-  first(tool: string, said: string | null): boolean;
+  /** What calls in the session last found of tools. */
+  readonly found: Map<string, McpFinding["drift"]>;
   /** Nobody else gets this session; who has it may go on. */
   discard(): void;
   release(): void;
@@ -64,7 +64,7 @@ interface Entry {
   readonly workspaceId: string;
   readonly session: Promise<Session>;
   opened: Session | null;
-  readonly said: Map<string, string | null>;
+  readonly found: Lease["found"];
   users: number;
   idle: NodeJS.Timeout | null;
 }
@@ -75,7 +75,6 @@ const openLazily: typeof openSession = async (...args) => (await import("./sessi
 export function createMcpSessions(options: McpOptions): McpSessions {
   const limits = { ...POOL_LIMITS, ...options.limits };
   const now = options.now ?? (() => performance.now());
-  const fetch = egressFetch(options.egress);
   const closing = new AbortController();
   /** Least recently used first. */
   const entries = new Map<string, Entry>();
@@ -107,8 +106,8 @@ export function createMcpSessions(options: McpOptions): McpSessions {
 
   const open = (key: string, workspaceId: string, target: Target): Entry => {
     makeRoom(workspaceId);
-    const session = openLazily(target, { fetch, signal: closing.signal, now });
-    const entry: Entry = { key, workspaceId, session, opened: null, said: new Map(), users: 0, idle: null };
+    const session = openLazily(target, { fetch: egressFetch(options.egress), signal: closing.signal, now });
+    const entry: Entry = { key, workspaceId, session, opened: null, found: new Map(), users: 0, idle: null };
     session.then(
       (opened) => {
         entry.opened = opened;
@@ -156,11 +155,7 @@ export function createMcpSessions(options: McpOptions): McpSessions {
       try {
         return {
           session: await aborting(signal, taken.session),
-          first(tool, said) {
-            const before = taken.said.get(tool);
-            taken.said.set(tool, said);
-            return before !== said;
-          },
+          found: taken.found,
           discard: () => forget(taken),
           release,
         };
