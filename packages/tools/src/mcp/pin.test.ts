@@ -184,6 +184,30 @@ describe("what a server says", () => {
     expect(warned).not.toContain("draft7");
   });
 
+  test("has none of the secrets it was sent, hidden or not", async () => {
+    const value = "value-of-KEY";
+    const hidden = [...value].join("\u200b");
+    const { peer, pin } = await house("stateless", {
+      tools: [
+        tool("plain"),
+        tool(value),
+        tool("a", { description: `Say ${value}` }),
+        tool("b", { description: `Say ${hidden}` }),
+        tool("c", { description: Buffer.from(`Say ${value}`).toString("base64") }),
+        tool("d", { inputSchema: { type: "object", properties: { [value]: {} } } }),
+        tool("e", { inputSchema: { type: "object", properties: { x: { [value]: true } } } }),
+        tool("f", { title: [...value].join("\u0007") }),
+      ],
+    });
+    const headers = { Authorization: "Bearer ${secrets.KEY}" };
+    const server = { url: "http://mcp.maru.internal/mcp", transport: "auto", headers } as const;
+    const result = await pin({ server });
+    expect(peer.requests[0]?.headers.authorization).toBe(`Bearer ${value}`);
+    expect(Object.keys(toolsOf(result))).toEqual(["docs_plain"]);
+    const wrong = await pin({ server, allow: ["value-of-KEX"] });
+    expect(JSON.stringify([result, wrong.problems, wrong.warnings])).not.toContain(value);
+  });
+
   test("may be too much of it", async () => {
     const { peer, pin } = await house("stateless");
     peer.tools = Array.from({ length: 129 }, (_, n) => tool(`t${n}`));

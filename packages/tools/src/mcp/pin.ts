@@ -10,7 +10,8 @@ import { escapePointer } from "@maru/domain";
 import type { Tool } from "@modelcontextprotocol/client";
 import { closest, distance } from "fastest-levenshtein";
 import { type Egress, egressFetch } from "../egress/index.ts";
-import { type SecretAccess, SecretUnavailable } from "../secrets/reference.ts";
+import { createRedactor } from "../secrets/redact.ts";
+import { needSecrets, type SecretAccess, SecretUnavailable, secretNamesIn } from "../secrets/reference.ts";
 import { annotationsOf, descriptionOf, digestsOf, plainText } from "./definition.ts";
 import { StdioOff } from "./errors.ts";
 import { reasonOf } from "./failure.ts";
@@ -60,10 +61,12 @@ export async function pinMcpTools(
       signal: deps.signal,
       now: () => performance.now(),
     });
+    const holdsSecret = await secretFinder(spec, deps.secrets);
     const listed = [...(await session.tools(deps.signal)).values()];
-    const tools = admitted(spec, listed, report);
+    const tools = admitted(spec, listed, holdsSecret, report);
+    const shown = (text: string) => (holdsSecret(plainText(text, 128)) ? "" : plainText(text, 128));
     const pinned = {
-      server: { name: plainText(session.server.name, 128), version: plainText(session.server.version, 128) },
+      server: { name: shown(session.server.name), version: shown(session.server.version) },
       protocol: session.protocol,
       transport: session.transport,
       tools,
@@ -80,7 +83,12 @@ export async function pinMcpTools(
     return { ...found, spec: { ...spec, pinned } };
   } catch (error) {
     if (error instanceof SecretUnavailable)
-      report("problems", "/headers", "secret_not_found", `This agent has no secret named ${error.names.join(", ")}.`);
+      report(
+        "problems",
+        "url" in spec.server ? "/headers" : "/env",
+        "secret_not_found",
+        `This agent has no secret named ${error.names.join(", ")}.`,
+      );
     else if (error instanceof StdioOff) report("problems", "/command", "mcp_transport_forbidden", error.message);
     else
       report(
@@ -103,12 +111,22 @@ type ReportFinding = (
   suggestion?: string,
 ) => void;
 
+/** The server was given secrets, and may say them again where a revision would show them to everybody. */
+async function secretFinder({ server }: McpToolSpec, access: SecretAccess): Promise<(value: unknown) => boolean> {
+  const values = await needSecrets(secretNamesIn(server), access);
+  if (values.size === 0) return () => false;
+  const redactor = createRedactor([...values].map(([name, value]) => ({ name, value })));
+  return (value) => redactor.holds(Buffer.from(JSON.stringify(value)));
+}
+
 /** The tools an entry stands for, by the model's names. */
 function admitted(
   spec: McpToolSpec,
-  listed: readonly Tool[],
+  all: readonly Tool[],
+  holdsSecret: (value: unknown) => boolean,
   report: ReportFinding,
 ): Readonly<Record<string, McpPinnedTool>> {
+  const listed = all.filter(({ name }) => !holdsSecret(plainText(name, name.length)));
   const names = listed.map(({ name }) => name);
   for (const [place, name] of namesIn(spec)) {
     if (names.some((existing) => fits(name, existing))) continue;
@@ -144,6 +162,21 @@ function admitted(
       unusable("its input schema is none that can be used.");
       continue;
     }
+    const annotations = annotationsOf(tool);
+    const approval = own(spec.approvals, name) ?? spec.approval;
+    const pinned: McpPinnedTool = {
+      tool: name,
+      description: descriptionOf(tool),
+      parameters: parameters.schema,
+      effect: effectOf(spec, tool),
+      ...(approval === undefined || approval === "never" ? {} : { approval }),
+      ...(annotations === undefined ? {} : { annotations }),
+      ...digestsOf(tool, spec.trustAnnotations === true),
+    };
+    if (holdsSecret([pinned, parameters.dropped])) {
+      unusable("a secret that the server was sent stands in it.");
+      continue;
+    }
     if (parameters.dropped.length > 0)
       report(
         "warnings",
@@ -151,20 +184,7 @@ function admitted(
         "tool_schema_invalid",
         `Of the parameters of ${plainText(name, 64)} this is left out, and judged by the server alone: ${plainText(parameters.dropped.slice(0, MAX_SHOWN).join(", "), 512)}.`,
       );
-    const annotations = annotationsOf(tool);
-    const approval = own(spec.approvals, name) ?? spec.approval;
-    tools.push([
-      modelName(spec.name, name),
-      {
-        tool: name,
-        description: descriptionOf(tool),
-        parameters: parameters.schema,
-        effect: effectOf(spec, tool),
-        ...(approval === undefined || approval === "never" ? {} : { approval }),
-        ...(annotations === undefined ? {} : { annotations }),
-        ...digestsOf(tool, spec.trustAnnotations === true),
-      },
-    ]);
+    tools.push([modelName(spec.name, name), pinned]);
   }
   return Object.fromEntries(tools.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
