@@ -46,6 +46,9 @@ export const PROBLEMS = {
   thread_full: [429, "As many runs wait in the thread as may"],
   thread_in_use: [409, "The thread has runs that have not ended"],
   webhook_disabled: [409, "The webhook is disabled"],
+  deployment_paused: [409, "The deployment is paused"],
+  nothing_to_release: [409, "There is nothing to promote or to go back to"],
+  traffic_invalid: [400, "The split of the traffic is not one"],
   precondition_failed: [412, "The resource has changed since it was read"],
   // The manifest
   manifest_syntax: [400, "The manifest is not valid YAML or JSON"],

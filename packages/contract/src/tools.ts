@@ -28,6 +28,8 @@ export const LIMITS = {
   toolsPerAgent: 128,
   /** Of all that a revision keeps of one MCP server's tools. */
   mcpPinnedBytes: 524_288,
+  /** Of an agent's revisions: older ones that never ran, were never released and have no label are removed. */
+  revisionsKept: 100,
   /** Runs below one another: a run that nobody's agent started has none above it. */
   agentDepth: 5,
   fallbacks: 5,
@@ -104,9 +106,12 @@ export const HttpToolManifest = Type.Object(
   closed,
 );
 
+export const BuiltinName = Type.Enum(["calculator", "current_time", "date_math", "json_query", "regex", "text_diff"]);
+export type BuiltinName = Static<typeof BuiltinName>;
+
 export const BuiltinToolManifest = Type.Object(
   {
-    name: Type.Enum(["calculator", "current_time"]),
+    name: BuiltinName,
     type: Type.Literal("builtin"),
     approval: Type.Optional(Approval),
   },
@@ -263,7 +268,7 @@ export type ApprovalSpec = "always" | { readonly when: { readonly [key: string]:
 
 export interface BuiltinToolSpec {
   readonly type: "builtin";
-  readonly name: "calculator" | "current_time";
+  readonly name: BuiltinName;
   readonly approval?: ApprovalSpec;
 }
 

@@ -1,4 +1,5 @@
 export { hashApiSecret, type NewKey, newApiKey, parseApiKey, sameBytes } from "./api-key.ts";
+export { type CanaryResults, type CanaryVerdict, judgeCanary } from "./canary.ts";
 export { canonicalJson, diffSpecs, escapePointer, manifestDigest } from "./canonical.ts";
 export { decodeCursor, encodeCursor } from "./cursor.ts";
 export { deeperThan } from "./depth.ts";

@@ -1,7 +1,7 @@
 import type { ProblemDetail, ToolSpec } from "@maru/contract";
 import { deeperThan } from "@maru/domain";
 import { prepareAgentTool } from "./agent.ts";
-import { prepareBuiltin } from "./builtin.ts";
+import { prepareBuiltin } from "./builtin/index.ts";
 import { prepareClientTool } from "./client.ts";
 import type { Sandbox } from "./code/sandbox.ts";
 import { prepareCodeTool, prepareFunctionTool } from "./code/tool.ts";

@@ -42,6 +42,7 @@ import { runRoutes } from "./routes/runs.ts";
 import { secretRoutes } from "./routes/secrets.ts";
 import { threadRoutes } from "./routes/threads.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
+import { createRunControl } from "./runs.ts";
 import { createHeads } from "./streams/heads.ts";
 
 export { type GatewayConfig, gatewayConfig } from "./config.ts";
@@ -138,6 +139,7 @@ export async function createGateway(deps: {
   const secretReader = createSecretReader({ secrets: store.secrets, sealer: secretSealer, logger: app.log });
   const { serving } = config;
   const allowedHosts = Object.keys(config.egressAllow);
+  const control = createRunControl({ store, wakeUps, bus });
   const handlers: Handlers = {
     ...authRoutes({
       store,
@@ -152,6 +154,7 @@ export async function createGateway(deps: {
     }),
     ...deploymentRoutes({
       store,
+      control,
       pages,
       serving,
       allowedHosts,
@@ -163,7 +166,7 @@ export async function createGateway(deps: {
     }),
     ...runRoutes({
       store,
-      wakeUps,
+      control,
       bus,
       heads,
       pages,

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { LIMITS } from "@maru/contract";
 import { createEnvelopeSealer, createSealer, deriveKey, ENDPOINT_KEYS, SECRETS, WEBHOOK_SECRETS } from "@maru/domain";
 import type { EnginePorts } from "@maru/engine";
 import { createLiveBus, createRedisSlots, createWakeUps, type LiveBus, receiveWakeUps } from "@maru/queue";
@@ -14,6 +15,7 @@ import {
 } from "@maru/tools";
 import type { Logger } from "pino";
 import { Counter, Gauge, type Registry } from "prom-client";
+import { createCanaryJudge } from "./canaries.ts";
 import { createChildRuns } from "./children.ts";
 import type { WorkerConfig } from "./config.ts";
 import { createHold } from "./hold.ts";
@@ -109,6 +111,7 @@ export async function createWorker(deps: {
     wake,
     estimateTokens: (text) => models.port.estimateText(null, text),
   });
+  const judge = createCanaryJudge({ deployments: store.deployments, logger });
   const ports: EnginePorts = {
     model: models.port,
     tools: {
@@ -189,6 +192,7 @@ export async function createWorker(deps: {
         void work.finally(() => direct.delete(work));
       }
       await children.sweep(SWEEP_LIMIT);
+      await judge(SWEEP_LIMIT);
     } catch (error) {
       logger.warn({ err: error }, "sweep failed");
     }
@@ -200,6 +204,7 @@ export async function createWorker(deps: {
     try {
       await store.idempotency.forgetOld();
       await store.quotas.noticeEnding();
+      await store.deployments.forgetRevisions(LIMITS.revisionsKept, FORGET_BATCH);
       const leaked = await store.quotas.expireLeaked(LEAKED_BATCH);
       if (leaked > 0) logger.error({ runs: leaked }, "reservations of runs that had ended were given back");
       while (!stopping && (await store.webhookOutbox.forgetOld(FORGET_BATCH)) >= FORGET_BATCH);
