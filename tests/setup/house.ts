@@ -203,6 +203,8 @@ export async function openHouse(
             "keys:manage",
             "webhooks:manage",
             "secrets:manage",
+            "memory:read",
+            "memory:write",
           ],
         },
       });

@@ -17,6 +17,8 @@ export const SCOPES = [
   "keys:manage",
   "webhooks:manage",
   "secrets:manage",
+  "memory:read",
+  "memory:write",
 ] as const;
 export const Scope = Type.Enum([...SCOPES]);
 export type Scope = Static<typeof Scope>;

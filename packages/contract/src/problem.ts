@@ -79,6 +79,7 @@ export const PROBLEMS = {
   mcp_tool_unusable: [400, "A tool of an MCP server can't be one of an agent's"],
   mcp_transport_forbidden: [400, "This installation does not start MCP servers as commands"],
   // Limits and quota
+  memory_full: [409, "The memory has no room for it"],
   rate_limited: [429, "Too many calls"],
   too_many_attempts: [429, "Too many failed attempts"],
   quota_exhausted: [429, "The quota of the current window is used up"],

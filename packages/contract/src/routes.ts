@@ -1,12 +1,13 @@
 import Type from "typebox";
 import { DeltaEvent, DurableEvent, SnapshotEvent } from "./events.ts";
 import { AgentManifest, OnThreadBusy } from "./manifest.ts";
+import * as m from "./memory.ts";
 import * as o from "./objects.ts";
 import { SECRET_LIMITS } from "./objects.ts";
 import { operatorRoutes } from "./operator-routes.ts";
 import type { RouteContract } from "./route.ts";
 import { closed, Id, Instant, Metadata, Nullable, Page, PageQuery, Text } from "./schema.ts";
-import { NAME_PATTERN } from "./tools.ts";
+import { MemoryScope, NAME_PATTERN } from "./tools.ts";
 import * as w from "./webhooks.ts";
 
 const DeploymentParam = Type.Object({ deployment: Type.String({ pattern: NAME_PATTERN }) }, closed);
@@ -25,6 +26,9 @@ const ThreadParam = Type.Object({ thread: Id("thread") }, closed);
 /** Any name: one that no secret can have is told so by PUT, and is not found otherwise. */
 const SecretParam = Type.Object({ name: Type.String({ pattern: "^[\\x21-\\x7e]{1,128}$" }) }, closed);
 const AgentScope = Type.Object({ agent: Type.Optional(Type.String({ pattern: NAME_PATTERN })) }, closed);
+/** Any key: one that no item can have is told so by PUT, and is not found otherwise. */
+const MemoryParam = Type.Object({ key: Type.String({ minLength: 1, maxLength: 256 }) }, closed);
+const MemoryPlace = Type.Object(m.placeQuery, closed);
 const IfMatch = Type.Object({ "if-match": Type.Optional(Type.String({ maxLength: 200 })) });
 const page = Type.Object({ ...PageQuery }, closed);
 const YAML = ["application/yaml", "application/x-yaml", "text/yaml"] as const;
@@ -771,6 +775,92 @@ export const routes = {
     headers: IfMatch,
     replies: { 204: null },
     problems: ["precondition_failed"],
+  },
+  // --- memory
+  listMemories: {
+    method: "GET",
+    path: "/v1/memory",
+    tag: "memory",
+    summary: "The namespaces that have items, with how many",
+    access: "memory:read",
+    query: Type.Object({ ...PageQuery, ...m.placeQuery, scope: Type.Optional(MemoryScope) }, closed),
+    replies: { 200: Page(m.MemoryNamespace) },
+  },
+  eraseMemory: {
+    method: "DELETE",
+    path: "/v1/memory",
+    tag: "memory",
+    summary: "Remove a namespace with all its items; without `agent` all that agents keep of a thread or an end user",
+    access: "memory:write",
+    query: MemoryPlace,
+    replies: { 200: m.ErasedMemory },
+  },
+  getMemoryUsage: {
+    method: "GET",
+    path: "/v1/memory/usage",
+    tag: "memory",
+    summary: "How much a namespace and the workspace keep, and how much they may",
+    access: "memory:read",
+    query: MemoryPlace,
+    replies: { 200: m.MemoryUsage },
+  },
+  listMemoryItems: {
+    method: "GET",
+    path: "/v1/memory/items",
+    tag: "memory",
+    summary: "A namespace's items by key, those that begin with `prefix`",
+    access: "memory:read",
+    query: Type.Object(
+      { ...PageQuery, ...m.placeQuery, prefix: Type.Optional(Text(m.MEMORY_LIMITS.keyLength)) },
+      closed,
+    ),
+    replies: { 200: Page(m.MemoryItem) },
+  },
+  putMemoryItem: {
+    method: "PUT",
+    path: "/v1/memory/items/{key}",
+    tag: "memory",
+    summary: "Set an item: its value, when it is gone, its embedding",
+    description: "What the item had before is replaced whole. `If-Match` writes only over the version that was read.",
+    access: "memory:write",
+    params: MemoryParam,
+    query: MemoryPlace,
+    headers: IfMatch,
+    body: m.NewMemoryItem,
+    replies: { 200: m.MemoryItem, 201: m.MemoryItem },
+    problems: ["memory_full", "body_too_large", "precondition_failed"],
+  },
+  getMemoryItem: {
+    method: "GET",
+    path: "/v1/memory/items/{key}",
+    tag: "memory",
+    summary: "One item",
+    access: "memory:read",
+    params: MemoryParam,
+    query: MemoryPlace,
+    replies: { 200: m.MemoryItem },
+  },
+  deleteMemoryItem: {
+    method: "DELETE",
+    path: "/v1/memory/items/{key}",
+    tag: "memory",
+    summary: "Remove an item",
+    access: "memory:write",
+    params: MemoryParam,
+    query: MemoryPlace,
+    headers: IfMatch,
+    replies: { 204: null },
+    problems: ["precondition_failed"],
+  },
+  searchMemory: {
+    method: "POST",
+    path: "/v1/memory/search",
+    tag: "memory",
+    summary: "The items of a namespace that fit a text, an embedding or both, the best first",
+    access: "memory:read",
+    query: MemoryPlace,
+    body: m.MemoryQuery,
+    replies: { 200: Type.Object({ data: Type.Array(m.FoundMemoryItem) }, closed) },
   },
   getQuota: {
     method: "GET",

@@ -7,6 +7,8 @@ export { trimHistory } from "./history.ts";
 export { limitProblem, perOf, spanSeconds } from "./limit.ts";
 export { type NormaliseDeps, normaliseManifest, refusal as manifestRefusal } from "./manifest/normalise.ts";
 export { type ParsedManifest, type Place, parseManifestDocument } from "./manifest/parse.ts";
+export { type MemoryPlace, memoryKey, memoryPlace, memoryPlaces } from "./memory/place.ts";
+export { MEMORY_SEARCH, type MemoryTerm, memoryTerms, memoryWords } from "./memory/words.ts";
 export {
   aheadUsOf,
   judgeCall,

@@ -12,6 +12,7 @@ import type { PreparedTool, ToolSet } from "./kind.ts";
 import { checkMcpTool } from "./mcp/check.ts";
 import type { McpSessions } from "./mcp/pool.ts";
 import { prepareMcpTools } from "./mcp/tool.ts";
+import { type MemoryAccess, prepareMemoryTools } from "./memory/index.ts";
 import { schemaProblems } from "./schema/admit.ts";
 import { createArgumentCheck } from "./schema/check.ts";
 import { createGuard } from "./secrets/guard.ts";
@@ -40,6 +41,7 @@ export type {
 } from "./kind.ts";
 export { cutToBytes } from "./kind.ts";
 export { createMcpSessions, type McpFinding, type McpOptions, type McpSessions } from "./mcp/pool.ts";
+export type { MemoryAccess } from "./memory/index.ts";
 export { type PinDeps, type Pinned, pinTools } from "./pin.ts";
 export { schemaProblems } from "./schema/admit.ts";
 export { createArgumentCheck } from "./schema/check.ts";
@@ -51,15 +53,15 @@ export interface ToolDeps {
   readonly sandbox?: Sandbox;
   /** Sessions with MCP servers; the same holds. */
   readonly mcp?: McpSessions;
+  /** What agents remember; the same holds. */
+  readonly memory?: MemoryAccess;
 }
 
 /** Makes a revision's tools callable. Whatever its kind, a tool's result passes the guard: that is where secrets end. */
 export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSet {
   const tools = new Map<string, PreparedTool>();
   const guard = createGuard(secretNamesIn(specs.map(written)));
-  const all = specs.flatMap((spec) =>
-    prepared(spec, deps).map((tool) => ({ ...tool, ...policyOf(spec, tool.declaration.name) })),
-  );
+  const all = specs.flatMap((spec) => prepared(spec, deps).map((tool) => ({ ...tool, ...policyOf(spec, tool) })));
   for (const tool of all.sort((a, b) => (a.declaration.name < b.declaration.name ? -1 : 1)))
     tools.set(tool.declaration.name, guard(tool));
   return {
@@ -77,7 +79,7 @@ const written = (spec: ToolSpec): ToolSpec => {
 };
 
 /** The tools of one entry of a manifest: one, but for entries that stand for what somebody else declared. */
-function prepared(spec: ToolSpec, { egress, sandbox, mcp }: ToolDeps): PreparedTool[] {
+function prepared(spec: ToolSpec, { egress, sandbox, mcp, memory }: ToolDeps): PreparedTool[] {
   switch (spec.type) {
     case "agent":
       return [prepareAgentTool(spec)];
@@ -93,13 +95,18 @@ function prepared(spec: ToolSpec, { egress, sandbox, mcp }: ToolDeps): PreparedT
       return [prepareHttpTool(spec, egress)];
     case "mcp":
       return prepareMcpTools(spec, mcp);
+    case "memory":
+      return prepareMemoryTools(spec, memory);
   }
 }
 
-/** What the manifest says of approval and of outcomes that can't be known. */
-function policyOf(spec: ToolSpec, name: string): Pick<PreparedTool, "needsApproval" | "onUnknown"> {
-  if (spec.type === "client") return {};
-  const { approval } = spec.type === "mcp" ? (spec.pinned?.tools[name] ?? {}) : spec;
+/** What the manifest says of approval and of outcomes that can't be known. Of a memory, only what changes it is approved. */
+function policyOf(
+  spec: ToolSpec,
+  { effect, declaration }: PreparedTool,
+): Pick<PreparedTool, "needsApproval" | "onUnknown"> {
+  if (spec.type === "client" || (spec.type === "memory" && effect === "safe")) return {};
+  const { approval } = spec.type === "mcp" ? (spec.pinned?.tools[declaration.name] ?? {}) : spec;
   const wrongWith = typeof approval === "object" ? createArgumentCheck({ type: "object", ...approval.when }) : null;
   return {
     ...(approval === undefined
@@ -123,7 +130,7 @@ export function checkToolSpec(
     mcpStdio?: boolean;
   } = {},
 ): ProblemDetail[] {
-  if (spec.type === "builtin" || spec.type === "code") return [];
+  if (spec.type === "builtin" || spec.type === "code" || spec.type === "memory") return [];
   if (spec.type === "client" || spec.type === "function" || spec.type === "agent")
     return spec.parameters === undefined ? [] : schemaProblems(spec.parameters, `${pointer}/parameters`);
   const { allowedHosts = [], hasSecret = () => false, mcpStdio = false } = options;

@@ -34,6 +34,7 @@ import { createTally } from "./rates/local.ts";
 import { artifactRoutes } from "./routes/artifacts.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { deploymentRoutes } from "./routes/deployments.ts";
+import { memoryRoutes } from "./routes/memory.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { operationsRoutes } from "./routes/operations.ts";
 import { operatorRoutes } from "./routes/operator.ts";
@@ -178,6 +179,7 @@ export async function createGateway(deps: {
     ...artifactRoutes({ artifacts: store.artifacts }),
     ...threadRoutes({ store, pages }),
     ...modelRoutes({ models: store.models, serving, sealer: sealerFor(ENDPOINT_KEYS), allowedHosts, now }),
+    ...memoryRoutes({ memory: store.memory, pages }),
     ...secretRoutes({ secrets: store.secrets, pages, sealer: secretSealer }),
     ...quotaRoutes({ store, pages, simulated: serving.simulated, now }),
     ...operatorRoutes(admin),

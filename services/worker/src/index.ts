@@ -54,6 +54,7 @@ const EXPIRE_BATCH = 100;
 const SWEEP_LIMIT = 200;
 const LEAKED_BATCH = 100;
 const FORGET_BATCH = 500;
+const FORGET_NAMESPACES = 50;
 
 /** Executes runs: wake-ups say which to look at, the database says whether there is anything to do. */
 export async function createWorker(deps: {
@@ -115,7 +116,7 @@ export async function createWorker(deps: {
   const ports: EnginePorts = {
     model: models.port,
     tools: {
-      prepare: (specs) => prepareTools(specs, { egress, sandbox, mcp }),
+      prepare: (specs) => prepareTools(specs, { egress, sandbox, mcp, memory: store.memory }),
       checker: createArgumentCheck,
       parseArguments,
       secrets: secrets.read,
@@ -199,7 +200,7 @@ export async function createWorker(deps: {
     if (!stopping) sweeper = setTimeout(() => void sweep(), config.sweepMs * (0.75 + Math.random() / 2));
   };
 
-  /** What is kept only for a time: replies to repeated calls, and the payload of runs that ended long ago. */
+  /** What is kept only for a time: replies to repeated calls, memory, and the payload of runs that ended long ago. */
   const keep = async () => {
     try {
       await store.idempotency.forgetOld();
@@ -208,6 +209,7 @@ export async function createWorker(deps: {
       const leaked = await store.quotas.expireLeaked(LEAKED_BATCH);
       if (leaked > 0) logger.error({ runs: leaked }, "reservations of runs that had ended were given back");
       while (!stopping && (await store.webhookOutbox.forgetOld(FORGET_BATCH)) >= FORGET_BATCH);
+      while (!stopping && (await store.memory.forgetExpired(FORGET_NAMESPACES)) >= FORGET_NAMESPACES);
       if (config.retentionDays === 0) return;
       const before = new Date(Date.now() - config.retentionDays * 86_400_000);
       while (!stopping && (await store.runs.expirePayloads(before, EXPIRE_BATCH)) === EXPIRE_BATCH);

@@ -11,6 +11,7 @@ import {
   LIMITS,
   type McpServer,
   type McpToolSpec,
+  type MemoryToolSpec,
   type ProblemDetail,
   type ToolManifest,
   type ToolSpec,
@@ -46,6 +47,8 @@ export function normaliseTool(tool: ToolManifest, pointer: string, context: Cont
       return http(tool, pointer, context);
     case "mcp":
       return mcp(tool, pointer, context);
+    case "memory":
+      return memory(tool, pointer, context);
   }
 }
 
@@ -204,6 +207,19 @@ function mcpServer(tool: Of<"mcp">, pointer: string, { report }: Context): McpSe
   misplaced(["transport", "headers"], "a url");
   return { command, args: tool.args ?? [], env: tool.env ?? {} };
 }
+
+const memory = (tool: Of<"memory">, pointer: string, context: Context): MemoryToolSpec => ({
+  type: "memory",
+  name: tool.name,
+  ...(tool.description === undefined ? {} : { description: tool.description }),
+  scope: tool.scope,
+  mode: tool.mode ?? "readwrite",
+  maxResults: tool.maxResults ?? LIMITS.memoryResults.default,
+  ...(tool.ttl === undefined
+    ? {}
+    : { ttlMs: context.range(`${pointer}/ttl`, durationMs(tool.ttl), LIMITS.memoryTtlMs, milliseconds) }),
+  ...context.approval(tool.approval, pointer),
+});
 
 const toolTimeout = (tool: { timeout?: string }, pointer: string, { range }: Context): number =>
   range(
