@@ -81,6 +81,10 @@ export const PROBLEMS = {
   operation_not_found: [400, "An OpenAPI document has no such operation"],
   operation_invalid: [400, "An operation of an OpenAPI document can't be made a tool"],
   auth_missing: [400, "Operations of an OpenAPI document need credentials the manifest does not give"],
+  mcp_unreachable: [400, "An MCP server could not be asked for its tools"],
+  mcp_tool_not_found: [400, "An MCP server has no tool of that name"],
+  mcp_tool_unusable: [400, "A tool of an MCP server can't be one of an agent's"],
+  mcp_transport_forbidden: [400, "This installation does not start MCP servers as commands"],
   // Limits and quota
   memory_full: [409, "The memory has no room for it"],
   rate_limited: [429, "Too many calls"],

@@ -8,6 +8,9 @@ export const NAME_PATTERN = "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$";
 /** K-EXAONE's hosts accept function names of this form only (Friendli's OpenAPI document). */
 export const TOOL_NAME_PATTERN = "^[A-Za-z0-9_-]{1,64}$";
 
+/** Leaves room for the name of a server's tool. */
+export const MCP_NAME_PATTERN = "^[A-Za-z0-9_-]{1,32}$";
+
 export const LIMITS = {
   steps: { default: 20, min: 1, max: 200 },
   tokens: { default: 200_000, min: 1_000, max: 2_000_000 },
@@ -39,6 +42,8 @@ export const LIMITS = {
   /** Of all that a revision keeps of one OpenAPI document. */
   pinnedBytes: 262_144,
   selectors: 256,
+  /** Of all that a revision keeps of one MCP server's tools. */
+  mcpPinnedBytes: 524_288,
   /** Of an agent's revisions: older ones that never ran, were never released and have no label are removed. */
   revisionsKept: 100,
   /** Runs below one another: a run that nobody's agent started has none above it. */
@@ -302,6 +307,46 @@ export const FunctionToolManifest = Type.Object(
   { ...closed, description: "A JavaScript function of your own, run in a sandbox" },
 );
 
+const McpToolNames = Type.Array(Type.String({ minLength: 1, maxLength: 128 }), { maxItems: 128 });
+
+export const McpToolManifest = Type.Object(
+  {
+    name: Type.String({
+      pattern: MCP_NAME_PATTERN,
+      description: "The model knows the server's tools by this name, `_` and their own",
+    }),
+    type: Type.Literal("mcp"),
+    url: Type.Optional(Type.String({ minLength: 1, maxLength: 2_048 })),
+    transport: Type.Optional(
+      Type.Enum(["auto", "streamable-http", "sse"], {
+        description:
+          "auto: streamable HTTP, and HTTP with SSE (2024-11-05) where the server has no more. Default: auto",
+      }),
+    ),
+    headers: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 4_096 }))),
+    command: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 1_024, description: "A server on stdio, for local development only" }),
+    ),
+    args: Type.Optional(Type.Array(Type.String({ maxLength: 4_096 }), { maxItems: 64 })),
+    env: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 4_096 }))),
+    allow: Type.Optional(McpToolNames),
+    deny: Type.Optional(McpToolNames),
+    timeout: Type.Optional(Duration),
+    effect: Type.Optional(EffectClass),
+    effects: Type.Optional(Type.Record(Type.String(), EffectClass)),
+    trustAnnotations: Type.Optional(
+      Type.Boolean({
+        description:
+          "Whether the server's hints decide what has no `effect` here: readOnlyHint is safe, idempotentHint idempotent",
+      }),
+    ),
+    approval: Type.Optional(Approval),
+    approvals: Type.Optional(Type.Record(Type.String(), Approval)),
+    on_unknown: Type.Optional(OnUnknown),
+  },
+  { ...closed, description: "The tools of an MCP server, as they are when the agent is deployed" },
+);
+
 export const MemoryScope = Type.Enum(["workspace", "agent", "thread", "user"], {
   description:
     "Whose memory it is: the workspace's (all agents share it), an agent's, or what an agent keeps of a thread or of an end user",
@@ -464,6 +509,7 @@ export const ToolManifest = Type.Union([
   CodeToolManifest,
   FunctionToolManifest,
   OpenApiToolManifest,
+  McpToolManifest,
   AgentToolManifest,
   MemoryToolManifest,
 ]);
@@ -650,6 +696,62 @@ export interface PinnedBody {
   readonly fields?: Readonly<Record<string, { readonly style: ParameterStyle | "json"; readonly explode: boolean }>>;
 }
 
+export type McpTransport = "streamable-http" | "sse" | "stdio";
+
+/** Where an MCP server is, and as whom to come. Headers and environment may refer to secrets. */
+export type McpServer =
+  | {
+      readonly url: string;
+      readonly transport: "auto" | "streamable-http" | "sse";
+      readonly headers: Readonly<Record<string, string>>;
+    }
+  | {
+      readonly command: string;
+      readonly args: readonly string[];
+      readonly env: Readonly<Record<string, string>>;
+    };
+
+export interface McpToolSpec {
+  readonly type: "mcp";
+  readonly name: string;
+  readonly server: McpServer;
+  /** Names with `*` for any characters. Not there = all. */
+  readonly allow?: readonly string[];
+  readonly deny?: readonly string[];
+  readonly timeoutMs: number;
+  readonly effect?: EffectClass;
+  readonly effects?: Readonly<Record<string, EffectClass>>;
+  readonly trustAnnotations?: true;
+  readonly approval?: ApprovalSpec;
+  readonly approvals?: Readonly<Record<string, ApprovalSpec | "never">>;
+  readonly onUnknown?: OnUnknown;
+  /** What the server said at deploy; not there before it was asked. */
+  readonly pinned?: McpPinned;
+}
+
+export interface McpPinned {
+  /** As the server calls itself. */
+  readonly server: { readonly name: string; readonly version: string };
+  readonly protocol: string;
+  readonly transport: McpTransport;
+  /** By the model's name for it, so that a diff of revisions names what changed. */
+  readonly tools: Readonly<Record<string, McpPinnedTool>>;
+}
+
+export interface McpPinnedTool {
+  /** The server's name for it. */
+  readonly tool: string;
+  readonly description: string;
+  readonly parameters: { readonly [key: string]: unknown };
+  readonly effect: EffectClass;
+  readonly approval?: ApprovalSpec;
+  readonly annotations?: { readonly title?: string; readonly readOnly?: boolean; readonly destructive?: boolean };
+  /** SHA-256 of what a call relies on: the input schema, and the hints where they are trusted. */
+  readonly digest: string;
+  /** SHA-256 of the rest of the definition: what it says about itself. */
+  readonly aboutDigest: string;
+}
+
 export interface AgentToolSpec {
   readonly type: "agent";
   readonly name: string;
@@ -684,4 +786,5 @@ export type ToolSpec =
   | FunctionToolSpec
   | AgentToolSpec
   | MemoryToolSpec
-  | OpenApiToolSpec;
+  | OpenApiToolSpec
+  | McpToolSpec;

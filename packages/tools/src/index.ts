@@ -12,6 +12,9 @@ import { prepareFetchPage } from "./fetch-page/index.ts";
 import { checkHttpTool } from "./http/check.ts";
 import { prepareHttpTool } from "./http/index.ts";
 import type { PreparedTool, ToolSet } from "./kind.ts";
+import { checkMcpTool } from "./mcp/check.ts";
+import type { McpSessions } from "./mcp/pool.ts";
+import { prepareMcpTools } from "./mcp/tool.ts";
 import { type MemoryAccess, prepareMemoryTools } from "./memory/index.ts";
 import { checkOpenApiTool } from "./openapi/check.ts";
 import { prepareOpenApiTools } from "./openapi/index.ts";
@@ -45,6 +48,7 @@ export type {
   ToolSet,
 } from "./kind.ts";
 export { cutToBytes } from "./kind.ts";
+export { createMcpSessions, type McpFinding, type McpOptions, type McpSessions } from "./mcp/pool.ts";
 export type { MemoryAccess } from "./memory/index.ts";
 export { type PinDeps, type Pinned, pinTools } from "./pin.ts";
 export { hostProblems, policyProblems, type ToolPolicy } from "./policy.ts";
@@ -57,7 +61,9 @@ export interface ToolDeps {
   readonly policy: ToolPolicy;
   /** Where code runs; who only looks at declarations and arguments needs none. */
   readonly sandbox?: Sandbox;
-  /** What agents remember; the same. */
+  /** Sessions with MCP servers; the same holds. */
+  readonly mcp?: McpSessions;
+  /** What agents remember; the same holds. */
   readonly memory?: MemoryAccess;
 }
 
@@ -86,7 +92,7 @@ export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSe
 }
 
 /** The tools of one entry of a manifest: one, but for entries that stand for what somebody else declared. */
-function prepared(spec: ToolSpec, { egress, sandbox, memory }: ToolDeps): PreparedTool[] {
+function prepared(spec: ToolSpec, { egress, sandbox, mcp, memory }: ToolDeps): PreparedTool[] {
   switch (spec.type) {
     case "agent":
       return [prepareAgentTool(spec)];
@@ -102,6 +108,8 @@ function prepared(spec: ToolSpec, { egress, sandbox, memory }: ToolDeps): Prepar
       return [prepareFunctionTool(spec, sandbox)];
     case "http":
       return [prepareHttpTool(spec, egress)];
+    case "mcp":
+      return prepareMcpTools(spec, mcp);
     case "memory":
       return prepareMemoryTools(spec, memory);
     case "openapi":
@@ -113,12 +121,17 @@ function prepared(spec: ToolSpec, { egress, sandbox, memory }: ToolDeps): Prepar
  * What the manifest says of approval and of outcomes that can't be known, where it says the same of all tools of an entry. Of a
  * memory, only what changes it is approved.
  */
-function policyOf(spec: ToolSpec, { effect }: PreparedTool): Pick<PreparedTool, "needsApproval" | "onUnknown"> {
+function policyOf(
+  spec: ToolSpec,
+  { effect, declaration }: PreparedTool,
+): Pick<PreparedTool, "needsApproval" | "onUnknown"> {
   if (spec.type === "client" || spec.type === "openapi" || (spec.type === "memory" && effect === "safe")) return {};
-  const { approval } = spec;
+  const { approval } = spec.type === "mcp" ? (spec.pinned?.tools[declaration.name] ?? {}) : spec;
   return {
     ...(approval === undefined ? {} : { needsApproval: approvalTest(approval) }),
-    ...(spec.type === "http" && spec.onUnknown !== undefined ? { onUnknown: spec.onUnknown } : {}),
+    ...((spec.type === "http" || spec.type === "mcp") && spec.onUnknown !== undefined
+      ? { onUnknown: spec.onUnknown }
+      : {}),
   };
 }
 
@@ -130,14 +143,17 @@ export function checkToolSpec(
     allowedHosts?: readonly string[];
     /** Whether the agent has a secret of the name; by default it has none. */
     hasSecret?: (name: string) => boolean;
+    /** Whether MCP servers may be started as commands. */
+    mcpStdio?: boolean;
   } = {},
 ): ProblemDetail[] {
   if (spec.type === "code" || spec.type === "memory") return [];
   if (spec.type === "builtin") return fetchHostProblems(spec.hosts, pointer, options.allowedHosts ?? []);
   if (spec.type === "client" || spec.type === "function" || spec.type === "agent")
     return spec.parameters === undefined ? [] : schemaProblems(spec.parameters, `${pointer}/parameters`);
-  const { allowedHosts = [], hasSecret = () => false } = options;
+  const { allowedHosts = [], hasSecret = () => false, mcpStdio = false } = options;
   if (spec.type === "openapi") return checkOpenApiTool(spec, pointer, allowedHosts, hasSecret);
+  if (spec.type === "mcp") return checkMcpTool(spec, pointer, allowedHosts, hasSecret, mcpStdio);
   return [
     ...schemaProblems(spec.parameters, `${pointer}/parameters`),
     ...checkHttpTool(spec, pointer, allowedHosts, hasSecret),

@@ -11,6 +11,8 @@ export interface PinDeps {
   /** Private hosts the operator lets tools reach. */
   readonly allowedHosts: readonly string[];
   readonly signal: AbortSignal;
+  /** Whether MCP servers may be started as commands. */
+  readonly mcpStdio?: boolean;
 }
 
 /** A manifest's tools as a revision keeps them. */
@@ -48,12 +50,11 @@ export async function pinTools(tools: readonly ToolSpec[], deps: PinDeps): Promi
 }
 
 /** The names the model will know the tools of an entry by. */
-export const namesOf = (spec: ToolSpec): readonly string[] =>
-  spec.type === "memory"
-    ? memoryToolNames(spec)
-    : spec.type === "openapi"
-      ? Object.keys(spec.pinned?.operations ?? {})
-      : [spec.name];
+export const namesOf = (spec: ToolSpec): readonly string[] => {
+  if (spec.type === "mcp") return Object.keys(spec.pinned?.tools ?? {});
+  if (spec.type === "openapi") return Object.keys(spec.pinned?.operations ?? {});
+  return spec.type === "memory" ? memoryToolNames(spec) : [spec.name];
+};
 
 /** Entries that stand for several tools must not take one another's names, nor be too many together. */
 function nameProblems(specs: readonly ToolSpec[]): ProblemDetail[] {
@@ -82,6 +83,9 @@ async function pinned(spec: ToolSpec, pointer: string, deps: PinDeps): Promise<P
   switch (spec.type) {
     case "openapi":
       return pinOpenApi(spec, pointer, deps);
+    case "mcp":
+      // Loaded when it is first needed, as in mcp/pool.ts.
+      return (await import("./mcp/pin.ts")).pinMcpTools(spec, pointer, deps);
     default:
       return { spec, problems: [], warnings: [] };
   }

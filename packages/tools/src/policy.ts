@@ -60,6 +60,8 @@ function destinationsOf(spec: ToolSpec): { readonly place: string; readonly url:
             }))
           : []),
       ];
+    case "mcp":
+      return "url" in spec.server ? [{ place: "/url", url: spec.server.url }] : [];
     case "agent":
     case "client":
     case "code":

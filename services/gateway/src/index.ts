@@ -161,6 +161,7 @@ export async function createGateway(deps: {
       pages,
       serving,
       allowedHosts,
+      mcpStdio: config.mcpStdio ?? false,
       egress,
       sandbox,
       secrets: secretReader.read,

@@ -25,6 +25,8 @@ export interface StandaloneConfig {
   readonly root: string;
   readonly egressAllow: string;
   readonly egress: EgressLimits;
+  /** Lets agents have MCP servers that are started as commands on this machine. */
+  readonly mcpStdio: boolean;
 }
 
 /** @throws Error naming the variable or argument that is wrong */
@@ -51,6 +53,7 @@ export function standaloneConfig(env: NodeJS.ProcessEnv, args: readonly string[]
     root,
     egressAllow: env.EGRESS_ALLOW ?? "",
     egress: egressLimits(env),
+    mcpStdio: env.MCP_STDIO === "1",
   };
 }
 

@@ -34,6 +34,8 @@ export interface WorkerConfig {
   readonly webhooks: WebhookLimits;
   readonly egressAllow: Readonly<Record<string, string>>;
   readonly egress?: EgressLimits;
+  /** Starts MCP servers as commands, as this process's user: local development only. */
+  readonly mcpStdio?: boolean;
   /** Where /healthz, /readyz and /metrics are; 0 for none. */
   readonly opsPort: number;
   readonly logLevel: string;
@@ -86,6 +88,7 @@ export function workerConfig(env: NodeJS.ProcessEnv): WorkerConfig {
     retentionDays: integer(env, "RUN_RETENTION_DAYS", WORKER_DEFAULTS.retentionDays),
     egressAllow: parseEgressAllow(env.EGRESS_ALLOW ?? ""),
     egress: egressLimits(env),
+    mcpStdio: env.MCP_STDIO === "1",
     opsPort: integer(env, "WORKER_OPS_PORT", 8082),
     logLevel: env.LOG_LEVEL ?? "info",
     node: env.HOSTNAME ? `${env.HOSTNAME}-${process.pid}` : randomUUID(),

@@ -7,6 +7,7 @@ import { createPolicyReader, createSecretReader, type NextRun, openStore } from 
 import {
   createArgumentCheck,
   createEgress,
+  createMcpSessions,
   createSandbox,
   egressFetch,
   parseArguments,
@@ -76,6 +77,16 @@ export async function createWorker(deps: {
     processes: config.sandboxProcesses,
     onLost: (error) => logger.warn({ err: error }, "sandbox process lost"),
   });
+  const mcp = createMcpSessions({
+    egress,
+    stdio: config.mcpStdio ?? false,
+    onFinding({ runId, ...found }) {
+      if (found.drift !== null)
+        logger.warn({ runId, ...found }, "a tool of an MCP server is not what it was at deploy");
+      const noted = store.deployments.noteDrift(found.workspaceId, runId, { ...found, what: found.drift });
+      noted.catch((error: unknown) => logger.warn({ err: error }, "a drift of tools was not noted"));
+    },
+  });
   const live = createLive(bus);
   const redisSlots = config.queue.kind === "redis" ? createRedisSlots(config.queue) : null;
   const models = createModels({
@@ -113,6 +124,7 @@ export async function createWorker(deps: {
           egress: egress.forWorkspace(workspaceId),
           policy,
           sandbox,
+          mcp,
           memory: store.memory,
         });
       },
@@ -252,6 +264,7 @@ export async function createWorker(deps: {
       await receiver?.close();
       await wakeUps.close();
       models.close();
+      await mcp.close();
       await secrets.close();
       await redisSlots?.close();
       if (deps.bus === undefined) await bus.close();

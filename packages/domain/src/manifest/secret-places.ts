@@ -3,7 +3,7 @@ import { escapePointer } from "../canonical.ts";
 
 /** Where a text may have secrets. A tool kind judges its own places further: of a URL, only values of its query may. */
 const ALLOWED = [
-  /^\/spec\/tools\/\d+\/(?:headers|query|auth)\/[^/]+$/,
+  /^\/spec\/tools\/\d+\/(?:headers|query|auth|env)\/[^/]+$/,
   /^\/spec\/tools\/\d+\/auth\/[^/]+\/(?:username|password)$/,
   /^\/spec\/tools\/\d+\/request\/url$/,
   /^\/spec\/tools\/\d+\/request\/(?:headers|query)\/[^/]+$/,

@@ -10,6 +10,8 @@ import {
   type HttpResponseSpec,
   type HttpToolSpec,
   LIMITS,
+  type McpServer,
+  type McpToolSpec,
   type MemoryToolSpec,
   type OpenApiToolSpec,
   type PaginationSpec,
@@ -17,13 +19,15 @@ import {
   type ToolManifest,
   type ToolSpec,
 } from "@maru/contract";
+import { escapePointer } from "../canonical.ts";
 import { milliseconds, type Range, type Report } from "./range.ts";
 import { byteSize, durationMs } from "./units.ts";
 
 interface Context {
   readonly report: Report;
   readonly range: Range;
-  approval(written: Written, pointer: string): { approval?: ApprovalSpec };
+  /** `field` is where it is written, when not in `approval`. */
+  approval(written: Written, pointer: string, field?: string): { approval?: ApprovalSpec };
 }
 type Written = "always" | "never" | { when: object } | undefined;
 type Schema = { readonly [key: string]: unknown };
@@ -44,6 +48,8 @@ export function normaliseTool(tool: ToolManifest, pointer: string, context: Cont
       return func(tool, pointer, context);
     case "http":
       return http(tool, pointer, context);
+    case "mcp":
+      return mcp(tool, pointer, context);
     case "memory":
       return memory(tool, pointer, context);
     case "openapi":
@@ -57,11 +63,11 @@ export const approvalReader =
     errors: ProblemDetail[],
     checkSchema: (schema: Schema, pointer: string) => readonly ProblemDetail[],
   ): Context["approval"] =>
-  (approval, pointer) => {
+  (approval, pointer, field = "approval") => {
     if (approval === undefined || approval === "never") return {};
     if (approval === "always") return { approval };
     const when = approval.when as Schema;
-    errors.push(...checkSchema({ type: "object", ...when }, `${pointer}/approval/when`));
+    errors.push(...checkSchema({ type: "object", ...when }, `${pointer}/${field}/when`));
     return { approval: { when } };
   };
 
@@ -169,6 +175,53 @@ function http(tool: Of<"http">, pointer: string, context: Context): HttpToolSpec
     ...(tool.on_unknown === undefined || tool.on_unknown === "tell_model" ? {} : { onUnknown: tool.on_unknown }),
     ...(Object.keys(tool.annotations ?? {}).length === 0 ? {} : { annotations: tool.annotations }),
   };
+}
+
+function mcp(tool: Of<"mcp">, pointer: string, context: Context): McpToolSpec {
+  const effects = Object.values(tool.effects ?? {});
+  if (tool.on_unknown !== undefined && tool.effect !== undefined && ![tool.effect, ...effects].includes("at_most_once"))
+    context.report(
+      `${pointer}/on_unknown`,
+      "effect_class_invalid",
+      "All these calls may be repeated, so their outcome is never unknown: leave on_unknown out.",
+    );
+  const approvals = Object.entries(tool.approvals ?? {}).map(([name, written]) => {
+    const { approval } = context.approval(written, pointer, `approvals/${escapePointer(name)}`);
+    return [name, approval ?? "never"] as const;
+  });
+  return {
+    type: "mcp",
+    name: tool.name,
+    server: mcpServer(tool, pointer, context),
+    ...(tool.allow === undefined ? {} : { allow: tool.allow }),
+    ...(tool.deny === undefined ? {} : { deny: tool.deny }),
+    timeoutMs: toolTimeout(tool, pointer, context),
+    ...(tool.effect === undefined ? {} : { effect: tool.effect }),
+    ...(effects.length === 0 ? {} : { effects: tool.effects as Readonly<Record<string, EffectClass>> }),
+    ...(tool.trustAnnotations ? { trustAnnotations: true } : {}),
+    ...context.approval(tool.approval, pointer),
+    ...(approvals.length === 0 ? {} : { approvals: Object.fromEntries(approvals) }),
+    ...(tool.on_unknown === undefined || tool.on_unknown === "tell_model" ? {} : { onUnknown: tool.on_unknown }),
+  };
+}
+
+function mcpServer(tool: Of<"mcp">, pointer: string, { report }: Context): McpServer {
+  const { url, command } = tool;
+  const misplaced = (fields: readonly (keyof typeof tool)[], of: string) => {
+    for (const field of fields)
+      if (tool[field] !== undefined)
+        report(`${pointer}/${field}`, "validation_failed", `Goes with ${of}, which this entry does not have.`);
+  };
+  if (url !== undefined && command !== undefined)
+    report(`${pointer}/command`, "validation_failed", "An entry has a url or a command, not both.");
+  if (url === undefined && command === undefined)
+    report(`${pointer}/url`, "validation_failed", "This field is required.");
+  if (command === undefined) {
+    misplaced(["args", "env"], "a command");
+    return { url: url ?? "", transport: tool.transport ?? "auto", headers: tool.headers ?? {} };
+  }
+  misplaced(["transport", "headers"], "a url");
+  return { command, args: tool.args ?? [], env: tool.env ?? {} };
 }
 
 const memory = (tool: Of<"memory">, pointer: string, context: Context): MemoryToolSpec => ({

@@ -20,7 +20,7 @@ const BEFORE_SENDING: ReadonlySet<string> = new Set([
   "ENETUNREACH",
   "UND_ERR_CONNECT_TIMEOUT",
 ]);
-const wasNotSent = (error: unknown): boolean =>
+export const wasNotSent = (error: unknown): boolean =>
   error instanceof Error &&
   (("code" in error && BEFORE_SENDING.has(String(error.code))) ||
     (error.cause !== undefined && wasNotSent(error.cause)));

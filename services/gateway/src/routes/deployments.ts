@@ -51,6 +51,8 @@ export interface DeploymentDeps {
   readonly serving: Serving;
   /** Private hosts the operator lets tools reach. */
   readonly allowedHosts: readonly string[];
+  /** Whether MCP servers may be started as commands. */
+  readonly mcpStdio: boolean;
   readonly egress: EgressGate;
   /** Loads the functions of manifests. */
   readonly sandbox: Sandbox;
@@ -60,7 +62,7 @@ export interface DeploymentDeps {
 }
 
 export function deploymentRoutes(deps: DeploymentDeps) {
-  const { store, control, pages, serving, allowedHosts, egress, sandbox, closing } = deps;
+  const { store, control, pages, serving, allowedHosts, mcpStdio, egress, sandbox, closing } = deps;
   const { deployments } = store;
   const shelfOf = (workspaceId: string) => readShelf(store.models, workspaceId, serving);
   const shown = (deployment: StoredDeployment, shelf: Shelf) => deploymentObject(deployment, shelf, serving);
@@ -184,7 +186,7 @@ export function deploymentRoutes(deps: DeploymentDeps) {
         checkSchema: schemaProblems,
         defaultModelId: DEFAULT_MODEL_ID,
         checkTool: (tool, pointer) => [
-          ...checkToolSpec(tool, pointer, { allowedHosts, hasSecret: (name) => secrets.has(name) }),
+          ...checkToolSpec(tool, pointer, { allowedHosts, mcpStdio, hasSecret: (name) => secrets.has(name) }),
           ...policyProblems(tool, pointer, policy),
         ],
         locate,
@@ -197,6 +199,7 @@ export function deploymentRoutes(deps: DeploymentDeps) {
       const { tools, problems, warnings } = await pinTools(normal.spec.tools, {
         egress: egress.forWorkspace(caller.workspaceId),
         allowedHosts,
+        mcpStdio,
         secrets: (names) => deps.secrets(caller.workspaceId, normal.spec.name, names),
         signal: closing,
       });
