@@ -203,6 +203,7 @@ export async function openHouse(
             "keys:manage",
             "webhooks:manage",
             "secrets:manage",
+            "policy:manage",
             "memory:read",
             "memory:write",
           ],

@@ -17,6 +17,7 @@ export { type ParsedManifest, type Place, parseManifests } from "./manifest/pars
 export { manifestYaml } from "./manifest/yaml.ts";
 export { type MemoryPlace, memoryKey, memoryPlace, memoryPlaces } from "./memory/place.ts";
 export { MEMORY_SEARCH, type MemoryTerm, memoryTerms, memoryWords } from "./memory/words.ts";
+export { allowsHost, deniesTool, hostPattern, OPEN_POLICY } from "./policy.ts";
 export {
   aheadUsOf,
   judgeCall,

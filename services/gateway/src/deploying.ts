@@ -6,6 +6,7 @@ import {
   LIMITS,
   type ModelRequest,
   type PlanChange,
+  type PolicyRules,
   Problem,
   type ProblemCode,
   type ProblemDetail,
@@ -24,13 +25,16 @@ import type { createSecretReader, Deployed, Store, StoredDeployment } from "@mar
 import {
   checkSources,
   checkToolSpec,
-  type Egress,
+  type EgressGate,
+  hostProblems,
   pinTools,
+  policyProblems,
   prepareTools,
   type Sandbox,
   SandboxLost,
   schemaProblems,
   secretNamesIn,
+  UNCALLED,
 } from "@maru/tools";
 import type { Shelf } from "./models/shelf.ts";
 
@@ -38,12 +42,20 @@ export interface DeployingDeps {
   readonly store: Store;
   /** Private hosts the operator lets tools reach. */
   readonly allowedHosts: readonly string[];
-  readonly egress: Egress;
+  /** Whether MCP servers may be started as commands. */
+  readonly mcpStdio: boolean;
+  readonly egress: EgressGate;
   /** Loads the functions of manifests. */
   readonly sandbox: Sandbox;
   /** Values of an agent's secrets, for servers that are asked at deploy what tools they have. */
   readonly secrets: ReturnType<typeof createSecretReader>["read"];
   readonly closing: AbortSignal;
+}
+
+/** What a workspace has and allows when it deploys. */
+interface Circumstances {
+  readonly shelf: Shelf;
+  readonly policy: PolicyRules;
 }
 
 /** A manifest that could be deployed. */
@@ -65,7 +77,7 @@ export interface DeployOptions {
 
 /** Deploys manifests: checks all of them, and then writes all of them or none. */
 export function createDeploying(deps: DeployingDeps) {
-  const { store, allowedHosts, egress, sandbox, closing } = deps;
+  const { store, allowedHosts, mcpStdio, egress, sandbox, closing } = deps;
   const { deployments } = store;
 
   /** Tokens the first model call of a run may take beside its input. */
@@ -75,7 +87,7 @@ export function createDeploying(deps: DeployingDeps) {
     const request: ModelRequest = {
       model,
       messages: [{ role: "system", content: spec.instructions }],
-      tools: prepareTools(spec.tools, { egress }).declarations,
+      tools: prepareTools(spec.tools, UNCALLED).declarations,
       thinking: spec.model.thinking,
       temperature: spec.model.temperature,
       topP: spec.model.topP,
@@ -154,7 +166,11 @@ export function createDeploying(deps: DeployingDeps) {
       : new Set();
   };
 
-  const normalise = async (workspaceId: string, { value, locate }: ParsedManifest, shelf: Shelf) => {
+  const normalise = async (
+    workspaceId: string,
+    { value, locate }: ParsedManifest,
+    { shelf, policy }: Circumstances,
+  ): Promise<NormalManifest> => {
     const secrets = await secretsFor(workspaceId, value);
     const normal = normaliseManifest(value, {
       findModel: (id) => shelf.find(id)?.model,
@@ -162,22 +178,39 @@ export function createDeploying(deps: DeployingDeps) {
       modelIds: shelf.models.map(({ model }) => model.id),
       checkSchema: schemaProblems,
       defaultModelId: DEFAULT_MODEL_ID,
-      checkTool: (tool, pointer) =>
-        checkToolSpec(tool, pointer, { allowedHosts, hasSecret: (name) => secrets.has(name) }),
+      checkTool: (tool, pointer) => [
+        ...checkToolSpec(tool, pointer, { allowedHosts, mcpStdio, hasSecret: (name) => secrets.has(name) }),
+        ...policyProblems(tool, pointer, policy),
+      ],
       locate,
     });
-    await refuseBrokenSources(normal.spec, inWritten(locate, normal));
+    const places = inWritten(locate, normal);
+    const unreachable = endpointProblems(normal.spec, shelf, policy);
+    if (unreachable.length > 0) throw manifestRefusal(unreachable, { locate: places });
+    await refuseBrokenSources(normal.spec, places);
     return normal;
   };
 
-  const pin = async (workspaceId: string, manifest: ParsedManifest, normal: NormalManifest): Promise<Plan> => {
+  const pin = async (
+    workspaceId: string,
+    manifest: ParsedManifest,
+    normal: NormalManifest,
+    policy: PolicyRules,
+  ): Promise<Plan> => {
     const { tools, problems, warnings } = await pinTools(normal.spec.tools, {
-      egress,
+      egress: egress.forWorkspace(workspaceId),
+      allowedHosts,
+      mcpStdio,
       secrets: (names) => deps.secrets(workspaceId, normal.spec.name, names),
       signal: closing,
     });
     const locate = inWritten(manifest.locate, normal);
-    if (problems.length > 0) throw manifestRefusal(problems, { locate });
+    // Again, of what entries stand for is known only now.
+    const refused = [
+      ...problems,
+      ...tools.flatMap((tool, index) => policyProblems(tool, `/spec/tools/${index}`, policy)),
+    ];
+    if (refused.length > 0) throw manifestRefusal(refused, { locate });
     const spec: AgentSpec = { ...normal.spec, tools };
     return {
       normal,
@@ -190,13 +223,14 @@ export function createDeploying(deps: DeployingDeps) {
   /** @throws Problem with everything that is wrong with any of them */
   const plan = async (workspaceId: string, manifests: readonly ParsedManifest[], shelf: Shelf): Promise<Plan[]> => {
     refuseSize(manifests);
-    const normal = await together(manifests, (manifest) => normalise(workspaceId, manifest, shelf));
+    const { policy } = await store.policies.read(workspaceId);
+    const normal = await together(manifests, (manifest) => normalise(workspaceId, manifest, { shelf, policy }));
     refuseSameDeployment(manifests, normal);
     await together(manifests, async ({ locate }, index) => {
       const own = normal[index] as NormalManifest;
       return refuseAgents(workspaceId, own, normal, inWritten(locate, own));
     });
-    return together(manifests, (manifest, index) => pin(workspaceId, manifest, normal[index] as NormalManifest));
+    return together(manifests, (manifest, index) => pin(workspaceId, manifest, normal[index] as NormalManifest, policy));
   };
 
   return {
@@ -256,6 +290,16 @@ export function createDeploying(deps: DeployingDeps) {
       );
     },
   };
+}
+
+/** What a policy says against the hosts of the workspace's own endpoints that an agent uses. */
+function endpointProblems({ model }: AgentSpec, shelf: Shelf, policy: PolicyRules): ProblemDetail[] {
+  const named = [model.name, ...(model.fallbacks ?? [])];
+  return named.flatMap((name, index) => {
+    const url = shelf.find(name)?.endpoint?.baseUrl;
+    const pointer = index === 0 ? "/spec/model/name" : `/spec/model/fallbacks/${index - 1}`;
+    return url === undefined ? [] : hostProblems(url, pointer, policy);
+  });
 }
 
 const agentsOf = (spec: AgentSpec): string[] =>

@@ -40,6 +40,7 @@ export async function firstAccount(url: string, dataDir: string, state: LocalSta
         "keys:manage",
         "webhooks:manage",
         "secrets:manage",
+        "policy:manage",
         "memory:read",
         "memory:write",
       ],

@@ -143,9 +143,27 @@ const tools = [
           headers: words(),
           query: words(),
           body: json,
+          form: fc.dictionary(fc.stringMatching(/^[a-z]{1,5}$/), fc.oneof(described, fc.array(described, { maxLength: 2 })), { maxKeys: 2 }),
         },
         ["url"],
       ),
+      response: record({
+        select: fc.oneof(fc.constant("/a"), fc.constant({ a: "/a", b: "" })),
+        type: fc.constantFrom("json", "text", "any"),
+        maxBytes: fc.constantFrom("8MiB", "1KB", 1),
+      }),
+      pagination: record(
+        {
+          next: fc.constantFrom("/next", "link"),
+          as: fc.constantFrom("url", "query:c"),
+          items: fc.constantFrom("", "/items"),
+          maxPages: fc.constantFrom(2, 5, 20),
+        },
+        ["next"],
+      ),
+      retries: fc.constantFrom(0, 2, 5),
+      redirects: fc.constantFrom(0, 3),
+      annotations: record({ title: fc.constant("T"), readOnly: fc.boolean() }),
       timeout: span(100, 300_000),
       effect: fc.constantFrom("safe", "idempotent", "at_most_once"),
       on_unknown: fc.constantFrom("tell_model", "fail", "ask"),
@@ -199,6 +217,41 @@ const tools = [
     },
     ["type", "scope"],
   ),
+  record(
+    {
+      type: fc.constant("openapi"),
+      document: fc.oneof(fc.constant({ url: "https://example.com/o.json" }), fc.record({ inline: fc.dictionary(fc.stringMatching(/^[a-z]{1,5}$/), json, { maxKeys: 3 }) })),
+      server: fc.constant("https://example.com"),
+      operations: record({ include: fc.constantFrom(["*"], ["a", "GET /b"], []), exclude: fc.constantFrom([], ["c"]) }),
+      headers: words(),
+      query: words(),
+      auth: fc.constantFrom({}, { key: "k" }, { basic: { username: "u", password: "p" } }),
+      timeout: span(100, 300_000),
+      approval,
+      on_unknown: fc.constantFrom("tell_model", "fail", "ask"),
+      overrides: fc.array(record({ operations: fc.constant(["a"]), effect: fc.constantFrom("safe", "at_most_once"), approval }, ["operations"]), { maxLength: 2 }),
+      toolPrefix: fc.constantFrom("", "tool_0_", "x-"),
+    },
+    ["type", "document"],
+  ),
+  fc
+    .tuple(
+      fc.oneof(
+        record({ url: fc.constant("https://example.com/mcp"), transport: fc.constantFrom("auto", "streamable-http", "sse"), headers: words() }, ["url"]),
+        record({ command: fc.constant("npx"), args: fc.array(described, { maxLength: 2 }), env: words() }, ["command"]),
+      ),
+      record({
+        allow: fc.constantFrom([], ["a*"]),
+        deny: fc.constantFrom([], ["b"]),
+        timeout: span(100, 300_000),
+        effect: fc.constantFrom("safe", "idempotent", "at_most_once"),
+        effects: fc.constantFrom({}, { a: "at_most_once" as const }),
+        trustAnnotations: fc.boolean(),
+        approval,
+        approvals: fc.dictionary(fc.stringMatching(/^[a-z]{1,4}$/), approval, { maxKeys: 2 }),
+      }),
+    )
+    .map(([server, rest]) => ({ type: "mcp", ...server, ...rest })),
 ];
 const manifests = fc
   .record({

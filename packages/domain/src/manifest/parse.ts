@@ -58,7 +58,7 @@ export function parseManifests(written: string, contentType: "yaml" | "json"): P
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
   const documents = (Array.isArray(parsed) ? parsed : []).filter(
-    ({ contents, errors }) => contents !== null || errors.length > 0,
+    ({ contents, errors }) => !isNothing(contents) || errors.length > 0,
   );
   if (documents.length === 0)
     throw refusal("manifest_syntax", "The manifest is empty: begin with apiVersion: maru/v1.", { line: 1, column: 1 });
@@ -76,6 +76,10 @@ export function parseManifests(written: string, contentType: "yaml" | "json"): P
     };
   });
 }
+
+/** What a separator at the end, or a file of comments, leaves. */
+const isNothing = (contents: unknown): boolean =>
+  contents === null || (isScalar(contents) && contents.value === null && contents.source === "");
 
 /** The reader's own words say what it met; these say what to do about it. */
 const ADVICE: Readonly<Record<string, string>> = {

@@ -8,14 +8,16 @@ import {
   type FunctionToolSpec,
   type HttpToolSpec,
   LIMITS,
+  type McpToolSpec,
   type MemoryToolSpec,
   type OnUnknown,
+  type OpenApiToolSpec,
   sizeText,
   type ToolSpec,
 } from "@maru/contract";
 import { canonicalJson } from "../canonical.ts";
-import { defaultEffect, NO_PARAMETERS } from "./tool.ts";
-import { fields, filled, without } from "./written.ts";
+import { defaultEffect, defaultRetries, EVERYTHING, NO_PARAMETERS } from "./tool.ts";
+import { anyOf, fields, filled, without } from "./written.ts";
 
 /** A tool as a person writes it: what the normaliser makes this spec of. */
 export function writtenTool(spec: ToolSpec): object {
@@ -32,8 +34,12 @@ export function writtenTool(spec: ToolSpec): object {
       return func(spec);
     case "http":
       return http(spec);
+    case "mcp":
+      return mcp(spec);
     case "memory":
       return memory(spec);
+    case "openapi":
+      return openApi(spec);
   }
 }
 
@@ -63,7 +69,7 @@ const agent = (spec: AgentToolSpec) =>
     ...approvals(spec),
   });
 
-const builtin = (spec: BuiltinToolSpec) => fields({ ...head(spec), ...approvals(spec) });
+const builtin = (spec: BuiltinToolSpec) => fields({ ...head(spec), hosts: spec.hosts, ...approvals(spec) });
 
 const client = (spec: ClientToolSpec) => fields({ ...head(spec), parameters: parameters(spec.parameters) });
 
@@ -88,10 +94,70 @@ const http = (spec: HttpToolSpec) =>
       headers: filled(spec.request.headers),
       query: filled(spec.request.query),
       body: spec.request.body ?? undefined,
+      form: spec.request.form,
     }),
+    response: response(spec),
+    pagination: pagination(spec),
+    retries: without(defaultRetries(spec.effect), spec.retries),
+    redirects: spec.redirects,
     timeout: toolTimeout(spec.timeoutMs),
     effect: without(defaultEffect(spec.request.method), spec.effect),
     ...approvals(spec),
+    annotations: spec.annotations,
+  });
+
+const response = ({ response: spec }: HttpToolSpec) =>
+  spec &&
+  fields({ select: spec.select, type: spec.type, maxBytes: without(undefined, spec.maxBytes, sizeText) });
+
+const pagination = ({ pagination: spec }: HttpToolSpec) =>
+  spec &&
+  fields({
+    next: spec.next,
+    as: without("url", spec.as),
+    items: without("", spec.items),
+    maxPages: without(LIMITS.pages.default, spec.maxPages),
+  });
+
+/** Without what the server said at deploy. */
+const mcp = (spec: McpToolSpec) =>
+  fields({
+    ...head(spec),
+    ...("url" in spec.server
+      ? {
+          url: spec.server.url,
+          transport: without("auto", spec.server.transport),
+          headers: filled(spec.server.headers),
+        }
+      : { command: spec.server.command, args: filled(spec.server.args), env: filled(spec.server.env) }),
+    allow: spec.allow,
+    deny: spec.deny,
+    timeout: toolTimeout(spec.timeoutMs),
+    effect: spec.effect,
+    effects: spec.effects,
+    trustAnnotations: spec.trustAnnotations,
+    approval: spec.approval,
+    approvals: spec.approvals,
+    on_unknown: spec.onUnknown,
+  });
+
+/** Without what the document said at deploy. */
+const openApi = (spec: OpenApiToolSpec) =>
+  fields({
+    ...head(spec),
+    document: spec.document,
+    server: spec.server,
+    operations: anyOf({
+      include: canonicalJson(spec.operations.include) === canonicalJson(EVERYTHING) ? undefined : spec.operations.include,
+      exclude: filled(spec.operations.exclude),
+    }),
+    headers: filled(spec.headers),
+    query: filled(spec.query),
+    auth: filled(spec.auth),
+    timeout: toolTimeout(spec.timeoutMs),
+    ...approvals(spec),
+    overrides: filled(spec.overrides),
+    toolPrefix: without(`${spec.name}_`, spec.toolPrefix),
   });
 
 const memory = (spec: MemoryToolSpec) =>

@@ -94,7 +94,7 @@ export async function resolveManifest(source: ManifestSource): Promise<ResolvedM
     merge: false,
   });
   const documents = (Array.isArray(parsed) ? parsed : []).filter(
-    ({ contents, errors }) => contents !== null || errors.length > 0,
+    ({ contents, errors }) => !isNothing(contents) || errors.length > 0,
   );
   const asItIs: ResolvedManifest = {
     text,
@@ -134,6 +134,10 @@ export async function resolveManifest(source: ManifestSource): Promise<ResolvedM
     place: (mistake) => original(mistake, { path, lines, documents, replacements, rendered }),
   };
 }
+
+/** What a separator at the end, or a file of comments, leaves. */
+const isNothing = (contents: unknown): boolean =>
+  contents === null || (isScalar(contents) && contents.value === null && contents.source === "");
 
 /** Has errors, or what no manifest may have: the server says so. */
 function unreadable(document: Document): boolean {
