@@ -70,7 +70,9 @@ function manifests(): [string, string][] {
       .map((entry) => join(entry.parentPath, entry.name));
   for (const file of files("examples", /\.ya?ml$/)) found.push([file, readFileSync(file, "utf8")]);
   for (const file of ["README.md", ...files("docs", /\.md$/)])
-    for (const [index, [, block = ""]] of [...readFileSync(file, "utf8").matchAll(/```ya?ml\n([\s\S]*?)```/g)].entries())
+    for (const [index, [, block = ""]] of [
+      ...readFileSync(file, "utf8").matchAll(/```ya?ml\n([\s\S]*?)```/g),
+    ].entries())
       if (/^apiVersion:/m.test(block)) found.push([`${file} (block ${index + 1})`, block]);
   return found.filter(([, text]) => /^kind: Agent$/m.test(text));
 }

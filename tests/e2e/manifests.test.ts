@@ -22,7 +22,9 @@ const names = async () =>
     .sort();
 const caller = (name: string, ...called: string[]) =>
   manifest(name, {
-    tools: called.map((other) => `    - { name: ask_${other}, type: agent, description: Asks, deployment: ${other} }\n`).join(""),
+    tools: called
+      .map((other) => `    - { name: ask_${other}, type: agent, description: Asks, deployment: ${other} }\n`)
+      .join(""),
   });
 
 describe("several manifests in one body", () => {
@@ -33,7 +35,9 @@ describe("several manifests in one body", () => {
     expect(await names()).toEqual([]);
     const { status, headers, body } = await deploy(text);
     expect([status, headers.get("content-type")]).toEqual([201, `${SET}; charset=utf-8`]);
-    expect(body.results.map((item: { action: string; deployment: { name: string } }) => [item.deployment.name, item.action])).toEqual([
+    expect(
+      body.results.map((item: { action: string; deployment: { name: string } }) => [item.deployment.name, item.action]),
+    ).toEqual([
       ["chief", "create"],
       ["clerk", "create"],
       ["scribe", "create"],
@@ -62,7 +66,9 @@ describe("several manifests in one body", () => {
       [manifest("first"), manifest("second", { limits: "{ steps: 0 }" }), broken].join("---\n"),
     );
     expect(status).toBe(400);
-    expect(body.errors.map(({ document, pointer, line }: Record<string, unknown>) => [document, pointer, line])).toEqual([
+    expect(
+      body.errors.map(({ document, pointer, line }: Record<string, unknown>) => [document, pointer, line]),
+    ).toEqual([
       [2, "/spec/limits/steps", 20],
       [3, "/spec/instuctions", 34],
     ]);
@@ -72,7 +78,9 @@ describe("several manifests in one body", () => {
   test("none is deployed when the last step refuses one", async () => {
     await deploy(`${manifest("owner")}deploy: { name: taken }\n`);
     const before = await names();
-    const { status, body } = await deploy([manifest("aaa"), `${manifest("thief")}deploy: { name: taken }\n`].join("---\n"));
+    const { status, body } = await deploy(
+      [manifest("aaa"), `${manifest("thief")}deploy: { name: taken }\n`].join("---\n"),
+    );
     expect([status, body.code]).toEqual([409, "name_taken"]);
     expect(body.errors).toMatchObject([{ document: 2, code: "name_taken" }]);
     expect(await names()).toEqual(before);
@@ -105,7 +113,9 @@ describe("several manifests in one body", () => {
     expect([many.status, many.body.code]).toEqual([400, "limit_out_of_range"]);
     const long = Array.from({ length: 5 }, (_, n) => manifest(`long-${n}`, { instructions: "x".repeat(60_000) }));
     expect((await deploy(long.join("---\n"))).status).toBe(413);
-    const one = await deploy([manifest("small"), manifest("large", { instructions: "x".repeat(70_000) })].join("---\n"));
+    const one = await deploy(
+      [manifest("small"), manifest("large", { instructions: "x".repeat(70_000) })].join("---\n"),
+    );
     expect([one.status, one.body.detail]).toEqual([413, expect.stringContaining("number 2 has")]);
     const version = await deploy([manifest("va"), manifest("vb")].join("---\n"), "", { "if-match": '"x:1"' });
     expect([version.status, version.body.code]).toEqual([400, "invalid_header"]);
@@ -178,7 +188,8 @@ deploy: { name: full-prod, concurrency: 5, onThreadBusy: enqueue }
     await deploy(manifest("steady", { deploy: "{ name: split }" }));
     const canary = manifest("steady", {
       instructions: "Be brief.",
-      deploy: "{ name: split, traffic: { canary: 10 }, canary: { promote: { runs: 200, after: 30m }, rollback: { errorRate: 0.05, costUsd: 0.02 } } }",
+      deploy:
+        "{ name: split, traffic: { canary: 10 }, canary: { promote: { runs: 200, after: 30m }, rollback: { errorRate: 0.05, costUsd: 0.02 } } }",
     });
     await deploy(canary);
     const during = await pull("/v1/deployments/split/manifest", "application/json");
@@ -192,7 +203,10 @@ deploy: { name: full-prod, concurrency: 5, onThreadBusy: enqueue }
     expect(again.body.action).toBe("unchanged");
     await house.api("POST", "/v1/deployments/split/rollback", { key: person.key, body: {} });
     const after = await pull("/v1/deployments/split/manifest");
-    expect(parse(after.body)).toMatchObject({ spec: { instructions: "You are a helpful assistant." }, deploy: { name: "split" } });
+    expect(parse(after.body)).toMatchObject({
+      spec: { instructions: "You are a helpful assistant." },
+      deploy: { name: "split" },
+    });
     expect((await deploy(after.body)).body.action).toBe("unchanged");
   });
 
@@ -201,23 +215,28 @@ deploy: { name: full-prod, concurrency: 5, onThreadBusy: enqueue }
     const { body } = await pull("/v1/agents/full/revisions/1/manifest", "application/json");
     const { deploy: _, ...rest } = parse(full);
     expect(body).toEqual(rest);
-    for (const path of ["/v1/deployments/nothing/manifest", "/v1/agents/full/revisions/99/manifest", "/v1/agents/nobody/revisions/1/manifest"])
+    for (const path of [
+      "/v1/deployments/nothing/manifest",
+      "/v1/agents/full/revisions/99/manifest",
+      "/v1/agents/nobody/revisions/1/manifest",
+    ])
       expect((await pull(path)).status).toBe(404);
     const stranger = await house.register();
     const other = await house.api("GET", "/v1/deployments/full-prod/manifest", { key: stranger.key });
     expect(other.status).toBe(404);
   });
 
-  test.each(
-    readdirSync("examples", { recursive: true, encoding: "utf8" }).filter((file) => /\.ya?ml$/.test(file)),
-  )("examples/%s deploys, and comes back as it was", async (file) => {
-    const text = readFileSync(`examples/${file}`, "utf8");
-    const { status, body } = await deploy(text);
-    expect([status, body.errors]).toEqual([201, undefined]);
-    const { name } = body.deployment;
-    const back = await pull(`/v1/deployments/${name}/manifest`);
-    expect((await deploy(back.body)).body.action).toBe("unchanged");
-  });
+  test.each(readdirSync("examples", { recursive: true, encoding: "utf8" }).filter((file) => /\.ya?ml$/.test(file)))(
+    "examples/%s deploys, and comes back as it was",
+    async (file) => {
+      const text = readFileSync(`examples/${file}`, "utf8");
+      const { status, body } = await deploy(text);
+      expect([status, body.errors]).toEqual([201, undefined]);
+      const { name } = body.deployment;
+      const back = await pull(`/v1/deployments/${name}/manifest`);
+      expect((await deploy(back.body)).body.action).toBe("unchanged");
+    },
+  );
 });
 
 test("the schema is served as JSON Schema", async () => {

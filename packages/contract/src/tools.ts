@@ -164,9 +164,7 @@ const Response = Type.Object(
           "What the reply must be: JSON, text, or anything (what is not text is kept beside the prompt). Default: any, with select json",
       }),
     ),
-    maxBytes: Type.Optional(
-      sizeOf("Of the reply, all pages together; more is an error", LIMITS.responseBytes),
-    ),
+    maxBytes: Type.Optional(sizeOf("Of the reply, all pages together; more is an error", LIMITS.responseBytes)),
   },
   { ...closed, description: "What of a reply the model reads. Errors (HTTP 400 and above) are read whole" },
 );
@@ -233,7 +231,7 @@ export const HttpToolManifest = Type.Object(
         url: Type.String({
           minLength: 1,
           maxLength: 2_048,
-          description: "`{name}` is replaced by the argument, in the path and the query",
+          description: "Where it goes; `{name}` in its path and query is replaced by the argument",
           examples: ["https://api.example.com/weather?city={city}"],
         }),
         headers: Type.Optional(
@@ -300,15 +298,10 @@ export const HttpToolManifest = Type.Object(
   { ...closed, description: "A templated HTTP request" },
 );
 
-export const BuiltinName = Type.Enum([
-  "calculator",
-  "current_time",
-  "date_math",
-  "http_fetch",
-  "json_query",
-  "regex",
-  "text_diff",
-], { description: "Which one; also what the model calls it" });
+export const BuiltinName = Type.Enum(
+  ["calculator", "current_time", "date_math", "http_fetch", "json_query", "regex", "text_diff"],
+  { description: "Which one; also what the model calls it" },
+);
 export type BuiltinName = Static<typeof BuiltinName>;
 
 export const BuiltinToolManifest = Type.Object(
@@ -379,10 +372,13 @@ export const FunctionToolManifest = Type.Object(
 );
 
 const McpToolNames = (description: string) =>
-  Type.Array(Type.String({ minLength: 1, maxLength: 128, description: "A name of the server's; * stands for any text" }), {
-    maxItems: 128,
-    description,
-  });
+  Type.Array(
+    Type.String({ minLength: 1, maxLength: 128, description: "A name of the server's; * stands for any text" }),
+    {
+      maxItems: 128,
+      description,
+    },
+  );
 
 export const McpToolManifest = Type.Object(
   {
@@ -426,7 +422,9 @@ export const McpToolManifest = Type.Object(
     timeout: Type.Optional(durationOf("Of a whole call", LIMITS.toolTimeoutMs)),
     effect: Type.Optional(EffectClass),
     effects: Type.Optional(
-      Type.Record(Type.String(), EffectClass, { description: "By the server's name of a tool: what a repeat of it may do" }),
+      Type.Record(Type.String(), EffectClass, {
+        description: "By the server's name of a tool: what a repeat of it may do",
+      }),
     ),
     trustAnnotations: Type.Optional(
       Type.Boolean({

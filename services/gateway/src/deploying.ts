@@ -230,7 +230,9 @@ export function createDeploying(deps: DeployingDeps) {
       const own = normal[index] as NormalManifest;
       return refuseAgents(workspaceId, own, normal, inWritten(locate, own));
     });
-    return together(manifests, (manifest, index) => pin(workspaceId, manifest, normal[index] as NormalManifest, policy));
+    return together(manifests, (manifest, index) =>
+      pin(workspaceId, manifest, normal[index] as NormalManifest, policy),
+    );
   };
 
   return {

@@ -143,7 +143,11 @@ const tools = [
           headers: words(),
           query: words(),
           body: json,
-          form: fc.dictionary(fc.stringMatching(/^[a-z]{1,5}$/), fc.oneof(described, fc.array(described, { maxLength: 2 })), { maxKeys: 2 }),
+          form: fc.dictionary(
+            fc.stringMatching(/^[a-z]{1,5}$/),
+            fc.oneof(described, fc.array(described, { maxLength: 2 })),
+            { maxKeys: 2 },
+          ),
         },
         ["url"],
       ),
@@ -220,7 +224,10 @@ const tools = [
   record(
     {
       type: fc.constant("openapi"),
-      document: fc.oneof(fc.constant({ url: "https://example.com/o.json" }), fc.record({ inline: fc.dictionary(fc.stringMatching(/^[a-z]{1,5}$/), json, { maxKeys: 3 }) })),
+      document: fc.oneof(
+        fc.constant({ url: "https://example.com/o.json" }),
+        fc.record({ inline: fc.dictionary(fc.stringMatching(/^[a-z]{1,5}$/), json, { maxKeys: 3 }) }),
+      ),
       server: fc.constant("https://example.com"),
       operations: record({ include: fc.constantFrom(["*"], ["a", "GET /b"], []), exclude: fc.constantFrom([], ["c"]) }),
       headers: words(),
@@ -229,7 +236,12 @@ const tools = [
       timeout: span(100, 300_000),
       approval,
       on_unknown: fc.constantFrom("tell_model", "fail", "ask"),
-      overrides: fc.array(record({ operations: fc.constant(["a"]), effect: fc.constantFrom("safe", "at_most_once"), approval }, ["operations"]), { maxLength: 2 }),
+      overrides: fc.array(
+        record({ operations: fc.constant(["a"]), effect: fc.constantFrom("safe", "at_most_once"), approval }, [
+          "operations",
+        ]),
+        { maxLength: 2 },
+      ),
       toolPrefix: fc.constantFrom("", "tool_0_", "x-"),
     },
     ["type", "document"],
@@ -237,7 +249,14 @@ const tools = [
   fc
     .tuple(
       fc.oneof(
-        record({ url: fc.constant("https://example.com/mcp"), transport: fc.constantFrom("auto", "streamable-http", "sse"), headers: words() }, ["url"]),
+        record(
+          {
+            url: fc.constant("https://example.com/mcp"),
+            transport: fc.constantFrom("auto", "streamable-http", "sse"),
+            headers: words(),
+          },
+          ["url"],
+        ),
         record({ command: fc.constant("npx"), args: fc.array(described, { maxLength: 2 }), env: words() }, ["command"]),
       ),
       record({

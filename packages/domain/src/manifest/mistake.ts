@@ -24,7 +24,9 @@ export function near(name: string, known: readonly string[]): string | undefined
     known.map((item) => item.toLowerCase()),
   );
   const suggestion = known.find((item) => item.toLowerCase() === found) as string;
-  return distance(name.toLowerCase(), found) <= Math.max(1, Math.floor(Math.min(name.length, found.length) / 2))
+  const letters = (word: string) => [...word].sort().join("");
+  return distance(name.toLowerCase(), found) <= Math.max(1, Math.floor(Math.min(name.length, found.length) / 2)) ||
+    letters(name.toLowerCase()) === letters(found)
     ? suggestion
     : undefined;
 }
@@ -93,7 +95,7 @@ function valueError(error: ErrorObject, schema: Schema): Pick<ProblemDetail, "de
       return wrongType(schema, data);
     case "anyOf":
       return {
-        detail: notA(anyOf((schema.anyOf ?? []).map(named)), data),
+        detail: notA(anyOf((schema.anyOf ?? []).flatMap(names)), data),
         ...meant(data, (schema.anyOf ?? []).flatMap(values)),
       };
     case "enum":
@@ -141,6 +143,8 @@ function wrongType(schema: Schema, data: unknown): Pick<ProblemDetail, "detail" 
   if (wanted === "array" && data !== null) return advised("begin each item with `- `");
   return { detail };
 }
+
+const names = (schema: Schema): string[] => (schema.enum === undefined ? [named(schema)] : values(schema));
 
 /** What a schema wants, as one says it: `a whole number from 1 to 200`. */
 function named(schema: Schema): string {
@@ -239,7 +243,7 @@ function kindOf(value: unknown): string {
     case "string":
       return "a text";
     case "number":
-      return "a number";
+      return Number.isInteger(value) ? "a number" : String(value);
     case "boolean":
       return `${value}`;
     default:

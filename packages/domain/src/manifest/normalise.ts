@@ -130,13 +130,17 @@ export function normaliseManifest(value: unknown, deps: NormaliseDeps): NormalMa
   const seen = new Set<string>();
   for (const [index, tool] of tools.entries()) {
     if (seen.has(tool.name))
-      report(`/spec/tools/${index}/name`, "duplicate_tool", `There is a tool named ${tool.name} already.`);
+      report(
+        `/spec/tools/${index}/name`,
+        "duplicate_tool",
+        `There is a tool named ${tool.name} already: give one of them another name.`,
+      );
     seen.add(tool.name);
     if (tool.name === SUBMIT_TOOL && spec.output !== undefined)
       report(
         `/spec/tools/${index}/name`,
         "duplicate_tool",
-        `${SUBMIT_TOOL} is Maru's own tool where spec.output is given.`,
+        `${SUBMIT_TOOL} is Maru's own tool where spec.output is given: give this one another name.`,
       );
     errors.push(...deps.checkTool(tool, `/spec/tools/${index}`));
   }

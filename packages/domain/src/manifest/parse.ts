@@ -161,7 +161,7 @@ function refuseBrokenJson(text: string): void {
     const before = text.slice(0, offset).split("\n");
     throw refusal(
       "manifest_syntax",
-      `${message.replace(/ (?:in JSON )?at position \d+.*$/, "")}. JSON has no comments, and no comma after the last entry.`,
+      `${message.replace(/ (?:in JSON )?at position \d+.*$|, "[\s\S]*$/, "")}. JSON has no comments, no comma after the last entry and no text without quotes; YAML is sent as application/yaml.`,
       {
         line: before.length,
         column: (before.at(-1)?.length ?? 0) + 1,
@@ -189,7 +189,11 @@ function inspect(document: Document.Parsed, place: (offset: number) => Place): v
     if (node.anchor !== undefined) throw refusal("yaml_alias_forbidden", ALIASES, at(node));
     // The reader sets a tag only where the text has one.
     if (node.tag !== undefined)
-      throw refusal("yaml_tag_forbidden", `Tags are not allowed: remove ${node.tag}.`, at(node));
+      throw refusal(
+        "yaml_tag_forbidden",
+        `Tags are not allowed: remove ${node.tag.replace("tag:yaml.org,2002:", "!!")}.`,
+        at(node),
+      );
     if (path.filter((item) => isCollection(item)).length >= LIMITS.manifestDepth) {
       throw refusal(
         "manifest_too_deep",

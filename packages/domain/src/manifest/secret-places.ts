@@ -29,7 +29,7 @@ export function misplacedSecrets(manifest: unknown): ProblemDetail[] {
         pointer,
         code: "secret_not_allowed_here",
         detail:
-          "Secrets may stand in the values of a tool's headers, query and auth, and in the strings of its body or form.",
+          "Secrets may stand in the values of a tool's headers, query and auth, and in the strings of its body or form, and nowhere else.",
       });
   };
   const walk = (value: unknown, pointer: string): void => {

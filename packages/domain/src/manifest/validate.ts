@@ -57,20 +57,24 @@ function details(errors: readonly ErrorObject[], prefix: string): ProblemDetail[
   // A misspelt field is also a missing one; that is one mistake.
   const meant = new Set(
     found.flatMap(({ code, pointer, suggestion }) =>
-      code === "unknown_field" && suggestion !== undefined ? [sibling(pointer, suggestion)] : [],
+      code === "unknown_field" && suggestion !== undefined ? [meantPlace(pointer, suggestion)] : [],
     ),
   );
   const once = new Set<string>();
   return found.filter(({ code, pointer, detail }) => {
-    const same = `${pointer} ${detail}`;
+    // A name that is too long has not its form either; one of the two says so.
+    const same = code === "invalid_name" ? pointer : `${pointer} ${detail}`;
     if (once.has(same) || (code !== "unknown_field" && meant.has(pointer))) return false;
     once.add(same);
     return true;
   });
 }
 
-const sibling = (pointer: string, name: string): string =>
-  `${pointer.slice(0, pointer.lastIndexOf("/"))}/${escapePointer(name)}`;
+/** Beside what was written, or where a path from the top leads. */
+const meantPlace = (pointer: string, name: string): string =>
+  name.includes(".")
+    ? `/${name.split(".").map(escapePointer).join("/")}`
+    : `${pointer.slice(0, pointer.lastIndexOf("/"))}/${escapePointer(name)}`;
 
 /** Of a union: what is wrong with the branch whose type the value has; when there is none, that the value is none of them. */
 function ofUnions(errors: readonly ErrorObject[]): readonly ErrorObject[] {

@@ -107,8 +107,7 @@ const http = (spec: HttpToolSpec) =>
   });
 
 const response = ({ response: spec }: HttpToolSpec) =>
-  spec &&
-  fields({ select: spec.select, type: spec.type, maxBytes: without(undefined, spec.maxBytes, sizeText) });
+  spec && fields({ select: spec.select, type: spec.type, maxBytes: without(undefined, spec.maxBytes, sizeText) });
 
 const pagination = ({ pagination: spec }: HttpToolSpec) =>
   spec &&
@@ -148,7 +147,8 @@ const openApi = (spec: OpenApiToolSpec) =>
     document: spec.document,
     server: spec.server,
     operations: anyOf({
-      include: canonicalJson(spec.operations.include) === canonicalJson(EVERYTHING) ? undefined : spec.operations.include,
+      include:
+        canonicalJson(spec.operations.include) === canonicalJson(EVERYTHING) ? undefined : spec.operations.include,
       exclude: filled(spec.operations.exclude),
     }),
     headers: filled(spec.headers),

@@ -172,7 +172,11 @@ describe("a document inline", () => {
   test("must not make a tool that another entry has, nor too many together", async () => {
     const client: ToolSpec = { type: "client", name: "api_op", description: "", parameters: {} };
     expect((await pin([client, entry({ document: { inline } })])).problems).toEqual([
-      { pointer: "/spec/tools/1", code: "duplicate_tool", detail: "There is a tool named api_op already." },
+      {
+        pointer: "/spec/tools/1",
+        code: "duplicate_tool",
+        detail: "There is a tool named api_op already: give one of them another name.",
+      },
     ]);
     const many = documentOf(
       Object.fromEntries(Array.from({ length: 70 }, (_, n) => [`/p${n}`, { get: {} }])),

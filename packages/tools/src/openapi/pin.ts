@@ -65,10 +65,7 @@ export async function pinOpenApi(
       "The document takes too much time or memory to read: deploy a part of it.",
     );
   return {
-    spec:
-      found.pinned === null
-        ? spec
-        : { ...spec, pinned: storable(found.pinned) },
+    spec: found.pinned === null ? spec : { ...spec, pinned: storable(found.pinned) },
     problems: found.problems.map(told),
     warnings: [...found.warnings.map(told), ...elsewhere(spec, found.pinned, pointer)],
   };
