@@ -14,6 +14,7 @@ const ENTRIES = {
   cli: "packages/cli/src/main.ts",
   bench: "bench/main.ts",
   admin: "services/standalone/src/admin-main.ts",
+  "check-sdk": "packages/sdk/scripts/build.ts",
 };
 
 try {
