@@ -175,6 +175,26 @@ describe("tools that are functions", () => {
     expect(events.at(-1)).toBe("run.completed");
   });
 
+  test("say so when a result is not one that may be", async () => {
+    const answerWith = async (result: unknown) => {
+      const { run } = await client.runs.run({
+        deployment: "shop",
+        input: call("look_up", { order: "A" }),
+        tools: { look_up: () => result },
+      });
+      const { data } = await client.runs.steps(run.id).page();
+      const step = data.find(({ kind }) => kind === "input");
+      return [run.status, step?.state, step?.output ?? step?.error_message];
+    };
+    expect(await answerWith("x".repeat(2_000_000))).toEqual([
+      "completed",
+      "error",
+      expect.stringMatching(/^The result was not taken\. /),
+    ]);
+    expect(await answerWith(10n)).toEqual(["completed", "error", expect.stringContaining("BigInt")]);
+    expect(await answerWith(undefined)).toEqual(["completed", "done", ""]);
+  });
+
   test("and whoever decides on calls: approved, approved otherwise, rejected, or left to somebody else", async () => {
     const decide = async (approve: NonNullable<Answering["approve"]>) => {
       const { run } = await client.runs.run({

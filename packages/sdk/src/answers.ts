@@ -58,6 +58,8 @@ export function createAnswerer(
   fail: (error: unknown) => void,
 ) {
   const taken = new Set<string>();
+  /** Runs that are being looked up, and whether to do it again. */
+  const looking = new Map<string, boolean>();
   /** Whether this is the first time; every call and every run is taken up once. */
   const take = (name: string): boolean => !taken.has(name) && taken.add(name) !== undefined;
   const background = (work: Promise<void>) =>
@@ -123,8 +125,15 @@ export function createAnswerer(
   };
 
   /** What a run asks now: events of the past may ask what was answered long ago. */
-  const lookUp = async (run: string) =>
-    answerAll(run, (await transport.call("getRun", { params: { run }, signal })).required_action);
+  const lookUp = async (run: string) => {
+    // Whoever is looking looks once more: a long past may say often that the run waits.
+    if (looking.has(run)) return void looking.set(run, true);
+    do {
+      looking.set(run, false);
+      answerAll(run, (await transport.call("getRun", { params: { run }, signal })).required_action);
+    } while (looking.get(run));
+    looking.delete(run);
+  };
 
   const follow = async (run: string) => {
     for await (const event of readRun(transport, run, { signal })) if (event.type === "run.waiting") await lookUp(run);

@@ -40,7 +40,7 @@ export interface RunsResource extends Omit<Resources["runs"], "events"> {
     options?: CallOptions,
   ): Pages<DurableEvent, Operations["listRunEvents"]["reply"]>;
   /**
-   * The events of a run until its end. A connection that drops is made anew, to any gateway: no durable event is lost or comes twice,
+   * The events of a run until its end; it begins when the first one is asked for. A connection that drops is made anew, to any gateway: no durable event is lost or comes twice,
    * and the deltas of a step add up to its text (where a step had to be written anew and came out differently, a `snapshot` takes the
    * place of what was told of it).
    */
