@@ -206,6 +206,8 @@ export async function openHouse(
             "keys:manage",
             "webhooks:manage",
             "secrets:manage",
+            "memory:read",
+            "memory:write",
           ],
         },
       });

@@ -11,5 +11,6 @@ test("operations are named by what they are about", () => {
   expect(place("/v1/api-keys/{key}", "revokeApiKey")).toEqual({ group: "keys", name: "revoke" });
   expect(place("/v1/agents/{agent}/policies", "setAgentPolicy")).toEqual({ group: "agents", name: "setPolicy" });
   expect(place("/v1/policies", "listPolicies")).toEqual({ group: "policies", name: "list" });
+  expect(place("/v1/memory", "listMemories")).toEqual({ group: "memory", name: "list" });
   expect(place("/healthz", "health", "operations")).toEqual({ group: "operations", name: "health" });
 });

@@ -38,12 +38,14 @@ const pascal = (words: string): string => words.replace(/(?:^|-)(\w)/g, (_, firs
 const lower = (word: string): string => word.charAt(0).toLowerCase() + word.slice(1);
 const camel = (words: string): string => lower(pascal(words));
 const singular = (word: string): string => word.replace(/ies$/, "y").replace(/s$/, "");
+const plural = (word: string): string => (word.endsWith("y") ? word.replace(/y$/, "ies") : `${word}s`);
 
 /** Where a client has an operation: `listRunEvents` of `/v1/runs/…` is `client.runs.events`. */
 export function placeOf(path: string, { operationId, tags }: Pick<Operation, "operationId" | "tags">) {
   const segment = /^\/v1\/([^/]+)/.exec(path)?.[1] ?? tags[0] ?? "other";
   const [, verb = operationId, noun = ""] = /^([a-z]+)(.*)$/.exec(operationId) ?? [];
-  const own = [pascal(segment), singular(pascal(segment))].find((word) => noun.startsWith(word)) ?? "";
+  const about = pascal(segment);
+  const own = [about, singular(about), plural(about)].find((word) => noun.startsWith(word)) ?? "";
   const rest = noun.slice(own.length);
   const name = rest === "" ? verb : verb === "list" ? lower(rest) : verb + rest;
   return { group: GROUPS[segment] ?? camel(segment), name };

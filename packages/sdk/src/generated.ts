@@ -89,7 +89,7 @@ export interface components {
                      */
                     on_unknown?: "tell_model" | "fail" | "ask";
                 } | {
-                    name: "calculator" | "current_time";
+                    name: "calculator" | "current_time" | "date_math" | "json_query" | "regex" | "text_diff";
                     type: "builtin";
                     /** @description Whether a person has to approve a call before it is made: always, never, or when its arguments fit a schema. Default: never */
                     approval?: ("always" | "never") | {
@@ -162,6 +162,31 @@ export interface components {
                             [key: string]: unknown;
                         };
                     };
+                } | {
+                    /** @description Its tools are NAME_get, NAME_set and so on */
+                    name: string;
+                    type: "memory";
+                    /** @description What it is for; each of its tools begins with it */
+                    description?: string;
+                    /**
+                     * @description Whose memory it is: the workspace's (all agents share it), an agent's, or what an agent keeps of a thread or of an end user
+                     */
+                    scope: "workspace" | "agent" | "thread" | "user";
+                    /**
+                     * @description read: the model can't change it. Default: readwrite
+                     */
+                    mode?: "read" | "readwrite";
+                    /** @description Items a search answers */
+                    maxResults?: number;
+                    /** @description A length of time: 500ms, 10s, 10m, 1h, 7d */
+                    ttl?: string;
+                    /** @description Whether a person has to approve a call before it is made: always, never, or when its arguments fit a schema. Default: never */
+                    approval?: ("always" | "never") | {
+                        /** @description JSON Schema of the arguments */
+                        when: {
+                            [key: string]: unknown;
+                        };
+                    };
                 })[];
                 output?: {
                     /** @description JSON Schema of the answer: the run's output is JSON of it */
@@ -203,6 +228,31 @@ export interface components {
                  * @description What becomes of a run that a limit of pace (concurrent_runs, requests) has no room for. reject: it is refused; queue: it is accepted and waits. Default: reject
                  */
                 onLimit?: "reject" | "queue";
+                traffic?: {
+                    /** @description Percent of new runs and threads that go to the new revision; the others go where they went */
+                    canary: number;
+                };
+                /** @description What becomes of the new revision, by how its runs end */
+                canary?: {
+                    /** @description When it takes all the traffic: all that is said must hold */
+                    promote?: {
+                        /** @description When so many runs of it ended */
+                        runs?: number;
+                        /** @description A length of time: 500ms, 10s, 10m, 1h, 7d */
+                        after?: string;
+                    };
+                    /** @description When it loses its traffic: anything that is exceeded. latency is the 95th percentile, without the time runs wait for somebody */
+                    rollback?: {
+                        /** @description Share of its runs that failed or expired */
+                        errorRate?: number;
+                        /** @description A length of time: 500ms, 10s, 10m, 1h, 7d */
+                        latency?: string;
+                        /** @description Of a run, on average */
+                        costUsd?: number;
+                        /** @description Runs before it is judged. Default: 10 */
+                        minRuns?: number;
+                    };
+                };
             };
         };
         ApiKey: {
@@ -251,6 +301,27 @@ export interface components {
             effective_at?: string;
             note?: string;
         };
+        /** @description The part of the traffic that a rule judges */
+        CanaryRule: {
+            revision: number;
+            /**
+             * Format: date-time
+             * @description RFC 3339, UTC
+             */
+            since: string;
+            /** @description All must hold */
+            promote?: {
+                runs?: number;
+                after_ms?: number;
+            };
+            /** @description Any that is exceeded */
+            rollback?: {
+                error_rate?: number;
+                latency_ms?: number;
+                cost_micros?: number;
+                min_runs: number;
+            };
+        };
         ChangePlanReply: {
             data: components["schemas"]["WorkspacePlan"][];
         };
@@ -263,6 +334,8 @@ export interface components {
              * @description What becomes of a run whose thread has one that has not ended. reject: it is refused; enqueue: it waits its turn; interrupt: it cancels those before it and takes their place. Default: reject
              */
             on_thread_busy?: "reject" | "enqueue" | "interrupt";
+            /** @description Of the agent; default: as the deployment's traffic goes */
+            revision?: number;
             /** @description Up to 16 string pairs of your own, returned as given */
             metadata?: {
                 [key: string]: string;
@@ -283,6 +356,8 @@ export interface components {
              * @description What becomes of a run whose thread has one that has not ended. reject: it is refused; enqueue: it waits its turn; interrupt: it cancels those before it and takes their place. Default: reject
              */
             on_thread_busy?: "reject" | "enqueue" | "interrupt";
+            /** @description Of the agent; default: as the deployment's traffic goes */
+            revision?: number;
             /** @description Up to 16 string pairs of your own, returned as given */
             metadata?: {
                 [key: string]: string;
@@ -306,6 +381,25 @@ export interface components {
                 };
             }[];
         };
+        DeleteDeploymentQuery: {
+            /** @description Cancel the runs it has instead of letting them end */
+            cancel_runs?: boolean;
+        };
+        DeleteDeploymentReply: {
+            name: string;
+            /** @description That had not ended */
+            runs: number;
+        };
+        DeleteMemoryItemQuery: {
+            /**
+             * @description Whose memory it is: the workspace's (all agents share it), an agent's, or what an agent keeps of a thread or of an end user
+             */
+            scope: "workspace" | "agent" | "thread" | "user";
+            /** @description The agent, for every scope but workspace. It need not exist */
+            agent?: string;
+            /** @description For thread its id, for user the end user as runs name it in metadata.user */
+            subject?: string;
+        };
         DeleteSecretQuery: {
             agent?: string;
         };
@@ -320,6 +414,8 @@ export interface components {
         };
         DeployQuery: {
             dry_run?: boolean;
+            /** @description Why, for the history */
+            note?: string;
         };
         DeployResult: {
             action: "create" | "update" | "unchanged";
@@ -347,8 +443,21 @@ export interface components {
             on_thread_busy: "reject" | "enqueue" | "interrupt";
             on_limit: "reject" | "queue";
             concurrency: number | null;
+            /** @description Number of the newest release */
+            release: number;
+            /** @description Where new runs go; a thread stays with the revision of its runs as long as that has a part */
+            traffic: components["schemas"]["TrafficPart"][];
+            canary: components["schemas"]["CanaryRule"] | null;
+            paused: {
+                /**
+                 * Format: date-time
+                 * @description RFC 3339, UTC
+                 */
+                at: string;
+                reason: string | null;
+            } | null;
             health: {
-                status: "ready" | "degraded";
+                status: "ready" | "degraded" | "paused";
                 /** @description What is wrong with it, and what that means for runs */
                 reasons: string[];
             };
@@ -365,7 +474,33 @@ export interface components {
              */
             updated_at: string;
         };
+        DiffRevisionsQuery: {
+            /** @description The revision compared with; default: the one before */
+            with?: number;
+        };
+        DiffRevisionsReply: {
+            agent: string;
+            from: number | null;
+            to: number;
+            changes: components["schemas"]["PlanChange"][];
+        };
         DurableEvent: components["schemas"]["RunQueuedEvent"] | components["schemas"]["RunRunningEvent"] | components["schemas"]["StepStartedEvent"] | components["schemas"]["StepFinishedEvent"] | components["schemas"]["RunWaitingEvent"] | components["schemas"]["RunEndedEvent"];
+        EraseMemoryQuery: {
+            /**
+             * @description Whose memory it is: the workspace's (all agents share it), an agent's, or what an agent keeps of a thread or of an end user
+             */
+            scope: "workspace" | "agent" | "thread" | "user";
+            /** @description The agent, for every scope but workspace. It need not exist */
+            agent?: string;
+            /** @description For thread its id, for user the end user as runs name it in metadata.user */
+            subject?: string;
+        };
+        /** @description What was removed, expired items included */
+        ErasedMemory: {
+            namespaces: number;
+            items: number;
+            bytes: number;
+        };
         ForkRunBody: {
             /** @description The first step that is done anew; those before it are reused */
             from_step: number;
@@ -382,6 +517,48 @@ export interface components {
             metadata?: {
                 [key: string]: string;
             };
+        };
+        FoundMemoryItem: {
+            key: string;
+            value: unknown;
+            /** @description Grows with every write */
+            version: number;
+            bytes: number;
+            dimensions: number | null;
+            run_id: string | null;
+            /**
+             * Format: date-time
+             * @description RFC 3339, UTC
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description RFC 3339, UTC
+             */
+            updated_at: string;
+            expires_at: string | null;
+            /** @description How well it fits: 1 is best */
+            score: number;
+        };
+        GetMemoryItemQuery: {
+            /**
+             * @description Whose memory it is: the workspace's (all agents share it), an agent's, or what an agent keeps of a thread or of an end user
+             */
+            scope: "workspace" | "agent" | "thread" | "user";
+            /** @description The agent, for every scope but workspace. It need not exist */
+            agent?: string;
+            /** @description For thread its id, for user the end user as runs name it in metadata.user */
+            subject?: string;
+        };
+        GetMemoryUsageQuery: {
+            /**
+             * @description Whose memory it is: the workspace's (all agents share it), an agent's, or what an agent keeps of a thread or of an end user
+             */
+            scope: "workspace" | "agent" | "thread" | "user";
+            /** @description The agent, for every scope but workspace. It need not exist */
+            agent?: string;
+            /** @description For thread its id, for user the end user as runs name it in metadata.user */
+            subject?: string;
         };
         GetSecretQuery: {
             agent?: string;
@@ -421,6 +598,12 @@ export interface components {
                 x: string;
             }[];
         };
+        LabelRevisionBody: {
+            /** @description Up to 16 string pairs of your own, returned as given */
+            labels: {
+                [key: string]: string;
+            };
+        };
         LimitName: string;
         ListAgentsQuery: {
             /** @default 20 */
@@ -455,6 +638,43 @@ export interface components {
         ListLimitsReply: {
             data: components["schemas"]["QuotaLimit"][];
         };
+        ListMemoriesQuery: {
+            /** @default 20 */
+            limit?: number;
+            /** @description `next` of the page before */
+            after?: string;
+            /**
+             * @description Whose memory it is: the workspace's (all agents share it), an agent's, or what an agent keeps of a thread or of an end user
+             */
+            scope?: "workspace" | "agent" | "thread" | "user";
+            /** @description The agent, for every scope but workspace. It need not exist */
+            agent?: string;
+            /** @description For thread its id, for user the end user as runs name it in metadata.user */
+            subject?: string;
+        };
+        ListMemoriesReply: {
+            data: components["schemas"]["MemoryNamespace"][];
+            next: string | null;
+        };
+        ListMemoryItemsQuery: {
+            /** @default 20 */
+            limit?: number;
+            /** @description `next` of the page before */
+            after?: string;
+            /**
+             * @description Whose memory it is: the workspace's (all agents share it), an agent's, or what an agent keeps of a thread or of an end user
+             */
+            scope: "workspace" | "agent" | "thread" | "user";
+            /** @description The agent, for every scope but workspace. It need not exist */
+            agent?: string;
+            /** @description For thread its id, for user the end user as runs name it in metadata.user */
+            subject?: string;
+            prefix?: string;
+        };
+        ListMemoryItemsReply: {
+            data: components["schemas"]["MemoryItem"][];
+            next: string | null;
+        };
         ListModelsReply: {
             data: components["schemas"]["Model"][];
         };
@@ -463,6 +683,16 @@ export interface components {
         };
         ListPlansReply: {
             data: components["schemas"]["Plan"][];
+        };
+        ListReleasesQuery: {
+            /** @default 20 */
+            limit?: number;
+            /** @description `next` of the page before */
+            after?: string;
+        };
+        ListReleasesReply: {
+            data: components["schemas"]["Release"][];
+            next: string | null;
         };
         ListRevisionsQuery: {
             /** @default 20 */
@@ -581,6 +811,65 @@ export interface components {
         };
         ListWorkspacePlansReply: {
             data: components["schemas"]["WorkspacePlan"][];
+        };
+        MemoryItem: {
+            key: string;
+            value: unknown;
+            /** @description Grows with every write */
+            version: number;
+            bytes: number;
+            dimensions: number | null;
+            run_id: string | null;
+            /**
+             * Format: date-time
+             * @description RFC 3339, UTC
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description RFC 3339, UTC
+             */
+            updated_at: string;
+            expires_at: string | null;
+        };
+        MemoryNamespace: {
+            /**
+             * @description Whose memory it is: the workspace's (all agents share it), an agent's, or what an agent keeps of a thread or of an end user
+             */
+            scope: "workspace" | "agent" | "thread" | "user";
+            agent: string | null;
+            subject: string | null;
+            items: number;
+            bytes: number;
+            /**
+             * Format: date-time
+             * @description RFC 3339, UTC
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description RFC 3339, UTC
+             */
+            updated_at: string;
+        };
+        MemoryQuery: {
+            query?: string;
+            /** @description Numbers of your own embedding model; compared by cosine with those of the same length */
+            embedding?: number[];
+            /** @default 10 */
+            limit?: number;
+        };
+        MemoryUsage: {
+            items: number;
+            bytes: number;
+            /** @description Of all namespaces, with what expired in the last minutes */
+            workspace_bytes: number;
+            limits: {
+                items: number;
+                bytes: number;
+                item_bytes: number;
+                workspace_bytes: number;
+            };
         };
         Model: {
             /** @description What a manifest calls it in spec.model.name */
@@ -711,6 +1000,14 @@ export interface components {
             /** @description The key itself: shown once, stored only as a hash */
             key: string;
         };
+        NewMemoryItem: {
+            /** @description Any JSON; its texts and the key are what a search finds */
+            value: unknown;
+            /** @description Seconds until it is gone. Without one it stays */
+            ttl?: number;
+            /** @description Numbers of your own embedding model; compared by cosine with those of the same length */
+            embedding?: number[];
+        };
         NewModelEndpoint: {
             name: string;
             /** @description The model's name at the endpoint */
@@ -790,6 +1087,10 @@ export interface components {
              */
             at: string;
         };
+        PauseBody: {
+            /** @description Why, for the history */
+            note?: string;
+        };
         /** @description `period`: the plan's own; else a rolling span: 60s, 1m, 1h, 1d, at most 366d */
         Per: string;
         Plan: {
@@ -830,6 +1131,8 @@ export interface components {
             op: "add" | "remove" | "change";
             before?: unknown;
             after?: unknown;
+            /** @description Of a long text: unified diff */
+            diff?: string;
         };
         PlanChangeRequest: {
             plan: string;
@@ -848,7 +1151,7 @@ export interface components {
             type: string;
             title: string;
             status: number;
-            code: "invalid_json" | "empty_body" | "validation_failed" | "unknown_field" | "forbidden_key" | "invalid_string" | "invalid_header" | "invalid_cursor" | "key_in_url" | "not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "body_too_deep" | "body_too_large" | "result_too_large" | "unsupported_media_type" | "headers_too_large" | "missing_credentials" | "invalid_credentials" | "invalid_token" | "token_expired" | "insufficient_scope" | "read_only" | "name_taken" | "email_taken" | "idempotency_mismatch" | "idempotency_in_progress" | "run_finished" | "already_answered" | "not_answerable" | "step_not_finished" | "wait_expired" | "payload_expired" | "thread_busy" | "thread_full" | "thread_in_use" | "webhook_disabled" | "precondition_failed" | "manifest_syntax" | "manifest_too_deep" | "manifest_invalid" | "yaml_alias_forbidden" | "yaml_tag_forbidden" | "duplicate_key" | "unsupported_version" | "invalid_name" | "duplicate_tool" | "duplicate_model" | "model_unserved" | "unknown_model" | "limit_out_of_range" | "tool_schema_invalid" | "source_invalid" | "unknown_agent" | "agent_cycle" | "template_error" | "url_not_allowed" | "header_not_allowed" | "secret_not_found" | "secret_not_allowed_here" | "effect_class_invalid" | "rate_limited" | "too_many_attempts" | "quota_exhausted" | "concurrency_exceeded" | "queue_full" | "run_too_large" | "too_many_limits" | "free_tier_not_begun" | "free_tier_ended" | "plan_conflict" | "internal" | "unavailable";
+            code: "invalid_json" | "empty_body" | "validation_failed" | "unknown_field" | "forbidden_key" | "invalid_string" | "invalid_header" | "invalid_cursor" | "key_in_url" | "not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "body_too_deep" | "body_too_large" | "result_too_large" | "unsupported_media_type" | "headers_too_large" | "missing_credentials" | "invalid_credentials" | "invalid_token" | "token_expired" | "insufficient_scope" | "read_only" | "name_taken" | "email_taken" | "idempotency_mismatch" | "idempotency_in_progress" | "run_finished" | "already_answered" | "not_answerable" | "step_not_finished" | "wait_expired" | "payload_expired" | "thread_busy" | "thread_full" | "thread_in_use" | "webhook_disabled" | "deployment_paused" | "nothing_to_release" | "traffic_invalid" | "precondition_failed" | "manifest_syntax" | "manifest_too_deep" | "manifest_invalid" | "yaml_alias_forbidden" | "yaml_tag_forbidden" | "duplicate_key" | "unsupported_version" | "invalid_name" | "duplicate_tool" | "duplicate_model" | "model_unserved" | "unknown_model" | "limit_out_of_range" | "tool_schema_invalid" | "source_invalid" | "unknown_agent" | "agent_cycle" | "template_error" | "url_not_allowed" | "header_not_allowed" | "secret_not_found" | "secret_not_allowed_here" | "effect_class_invalid" | "memory_full" | "rate_limited" | "too_many_attempts" | "quota_exhausted" | "concurrency_exceeded" | "queue_full" | "run_too_large" | "too_many_limits" | "free_tier_not_begun" | "free_tier_ended" | "plan_conflict" | "internal" | "unavailable";
             detail?: string;
             /** @description The request id */
             instance?: string;
@@ -880,6 +1183,21 @@ export interface components {
             line?: number;
             column?: number;
             suggestion?: string;
+        };
+        PromoteBody: {
+            revision?: number;
+            /** @description Why, for the history */
+            note?: string;
+        };
+        PutMemoryItemQuery: {
+            /**
+             * @description Whose memory it is: the workspace's (all agents share it), an agent's, or what an agent keeps of a thread or of an end user
+             */
+            scope: "workspace" | "agent" | "thread" | "user";
+            /** @description The agent, for every scope but workspace. It need not exist */
+            agent?: string;
+            /** @description For thread its id, for user the end user as runs name it in metadata.user */
+            subject?: string;
         };
         PutSecretBody: {
             value: string;
@@ -1038,6 +1356,24 @@ export interface components {
             workspace: components["schemas"]["Workspace"];
             tokens: components["schemas"]["TokenPair"];
         };
+        Release: {
+            number: number;
+            kind: "deploy" | "canary" | "traffic" | "promote" | "rollback" | "pause" | "resume" | "delete";
+            /** @description The main one */
+            revision: number;
+            /** @description Of that revision's manifest */
+            digest: string;
+            traffic: components["schemas"]["TrafficPart"][];
+            reason: string | null;
+            note: string | null;
+            /** @description An API key, a user, or `rule` */
+            by: string;
+            /**
+             * Format: date-time
+             * @description RFC 3339, UTC
+             */
+            at: string;
+        };
         RequiredAction: {
             /**
              * Format: date-time
@@ -1078,6 +1414,10 @@ export interface components {
                 name: string;
             }[];
         };
+        ResumeBody: {
+            /** @description Why, for the history */
+            note?: string;
+        };
         Revision: {
             agent: string;
             number: number;
@@ -1087,11 +1427,20 @@ export interface components {
             spec: {
                 [key: string]: unknown;
             };
+            /** @description Up to 16 string pairs of your own, returned as given */
+            labels: {
+                [key: string]: string;
+            };
             /**
              * Format: date-time
              * @description RFC 3339, UTC
              */
             created_at: string;
+        };
+        RollbackBody: {
+            release?: number;
+            /** @description Why, for the history */
+            note?: string;
         };
         Run: {
             id: string;
@@ -1189,7 +1538,20 @@ export interface components {
             run_id: string;
             required_action: components["schemas"]["RequiredAction"];
         };
-        Scope: "agents:read" | "agents:write" | "runs:read" | "runs:write" | "runs:approve" | "usage:read" | "quota:manage" | "keys:manage" | "webhooks:manage" | "secrets:manage";
+        Scope: "agents:read" | "agents:write" | "runs:read" | "runs:write" | "runs:approve" | "usage:read" | "quota:manage" | "keys:manage" | "webhooks:manage" | "secrets:manage" | "memory:read" | "memory:write";
+        SearchMemoryQuery: {
+            /**
+             * @description Whose memory it is: the workspace's (all agents share it), an agent's, or what an agent keeps of a thread or of an end user
+             */
+            scope: "workspace" | "agent" | "thread" | "user";
+            /** @description The agent, for every scope but workspace. It need not exist */
+            agent?: string;
+            /** @description For thread its id, for user the end user as runs name it in metadata.user */
+            subject?: string;
+        };
+        SearchMemoryReply: {
+            data: components["schemas"]["FoundMemoryItem"][];
+        };
         /** @description All there is to read of a secret: its value goes to tools only */
         Secret: {
             name: string;
@@ -1209,6 +1571,11 @@ export interface components {
              */
             updated_at: string;
             last_used_at: string | null;
+        };
+        SetTrafficBody: {
+            split: components["schemas"]["TrafficPart"][];
+            /** @description Why, for the history */
+            note?: string;
         };
         SnapshotEvent: {
             type: "snapshot";
@@ -1396,6 +1763,10 @@ export interface components {
              */
             refresh_expires_at: string;
         };
+        TrafficPart: {
+            revision: number;
+            percent: number;
+        };
         Usage: {
             input_tokens: number;
             cached_input_tokens: number;
@@ -1562,6 +1933,7 @@ export type AgentManifest = components['schemas']['AgentManifest'];
 export type ApiKey = components['schemas']['ApiKey'];
 export type Artifact = components['schemas']['Artifact'];
 export type CampaignExtension = components['schemas']['CampaignExtension'];
+export type CanaryRule = components['schemas']['CanaryRule'];
 export type ChangePlanReply = components['schemas']['ChangePlanReply'];
 export type CheckQuotaBody = components['schemas']['CheckQuotaBody'];
 export type CreateApiKeyBody = components['schemas']['CreateApiKeyBody'];
@@ -1569,20 +1941,31 @@ export type CreateRunBody = components['schemas']['CreateRunBody'];
 export type CreateRunEvent = components['schemas']['CreateRunEvent'];
 export type CreateThreadBody = components['schemas']['CreateThreadBody'];
 export type DecideApprovalsBody = components['schemas']['DecideApprovalsBody'];
+export type DeleteDeploymentQuery = components['schemas']['DeleteDeploymentQuery'];
+export type DeleteDeploymentReply = components['schemas']['DeleteDeploymentReply'];
+export type DeleteMemoryItemQuery = components['schemas']['DeleteMemoryItemQuery'];
 export type DeleteSecretQuery = components['schemas']['DeleteSecretQuery'];
 export type DeltaEvent = components['schemas']['DeltaEvent'];
 export type DeployQuery = components['schemas']['DeployQuery'];
 export type DeployResult = components['schemas']['DeployResult'];
 export type DeployWarning = components['schemas']['DeployWarning'];
 export type Deployment = components['schemas']['Deployment'];
+export type DiffRevisionsQuery = components['schemas']['DiffRevisionsQuery'];
+export type DiffRevisionsReply = components['schemas']['DiffRevisionsReply'];
 export type DurableEvent = components['schemas']['DurableEvent'];
+export type EraseMemoryQuery = components['schemas']['EraseMemoryQuery'];
+export type ErasedMemory = components['schemas']['ErasedMemory'];
 export type ForkRunBody = components['schemas']['ForkRunBody'];
+export type FoundMemoryItem = components['schemas']['FoundMemoryItem'];
+export type GetMemoryItemQuery = components['schemas']['GetMemoryItemQuery'];
+export type GetMemoryUsageQuery = components['schemas']['GetMemoryUsageQuery'];
 export type GetSecretQuery = components['schemas']['GetSecretQuery'];
 export type GetUsageQuery = components['schemas']['GetUsageQuery'];
 export type GrantResult = components['schemas']['GrantResult'];
 export type Health = components['schemas']['Health'];
 export type IncompleteReason = components['schemas']['IncompleteReason'];
 export type Jwks = components['schemas']['Jwks'];
+export type LabelRevisionBody = components['schemas']['LabelRevisionBody'];
 export type LimitName = components['schemas']['LimitName'];
 export type ListAgentsQuery = components['schemas']['ListAgentsQuery'];
 export type ListAgentsReply = components['schemas']['ListAgentsReply'];
@@ -1591,9 +1974,15 @@ export type ListApiKeysReply = components['schemas']['ListApiKeysReply'];
 export type ListDeploymentsQuery = components['schemas']['ListDeploymentsQuery'];
 export type ListDeploymentsReply = components['schemas']['ListDeploymentsReply'];
 export type ListLimitsReply = components['schemas']['ListLimitsReply'];
+export type ListMemoriesQuery = components['schemas']['ListMemoriesQuery'];
+export type ListMemoriesReply = components['schemas']['ListMemoriesReply'];
+export type ListMemoryItemsQuery = components['schemas']['ListMemoryItemsQuery'];
+export type ListMemoryItemsReply = components['schemas']['ListMemoryItemsReply'];
 export type ListModelsReply = components['schemas']['ListModelsReply'];
 export type ListOperatorActionsReply = components['schemas']['ListOperatorActionsReply'];
 export type ListPlansReply = components['schemas']['ListPlansReply'];
+export type ListReleasesQuery = components['schemas']['ListReleasesQuery'];
+export type ListReleasesReply = components['schemas']['ListReleasesReply'];
 export type ListRevisionsQuery = components['schemas']['ListRevisionsQuery'];
 export type ListRevisionsReply = components['schemas']['ListRevisionsReply'];
 export type ListRunArtifactsReply = components['schemas']['ListRunArtifactsReply'];
@@ -1616,19 +2005,27 @@ export type ListWebhookDeliveriesReply = components['schemas']['ListWebhookDeliv
 export type ListWebhooksQuery = components['schemas']['ListWebhooksQuery'];
 export type ListWebhooksReply = components['schemas']['ListWebhooksReply'];
 export type ListWorkspacePlansReply = components['schemas']['ListWorkspacePlansReply'];
+export type MemoryItem = components['schemas']['MemoryItem'];
+export type MemoryNamespace = components['schemas']['MemoryNamespace'];
+export type MemoryQuery = components['schemas']['MemoryQuery'];
+export type MemoryUsage = components['schemas']['MemoryUsage'];
 export type Model = components['schemas']['Model'];
 export type ModelEndpointChange = components['schemas']['ModelEndpointChange'];
 export type NewApiKey = components['schemas']['NewApiKey'];
+export type NewMemoryItem = components['schemas']['NewMemoryItem'];
 export type NewModelEndpoint = components['schemas']['NewModelEndpoint'];
 export type NewPlan = components['schemas']['NewPlan'];
 export type NewWebhook = components['schemas']['NewWebhook'];
 export type OperatorAction = components['schemas']['OperatorAction'];
+export type PauseBody = components['schemas']['PauseBody'];
 export type Per = components['schemas']['Per'];
 export type Plan = components['schemas']['Plan'];
 export type PlanChange = components['schemas']['PlanChange'];
 export type PlanChangeRequest = components['schemas']['PlanChangeRequest'];
 export type Problem = components['schemas']['Problem'];
 export type ProblemDetail = components['schemas']['ProblemDetail'];
+export type PromoteBody = components['schemas']['PromoteBody'];
+export type PutMemoryItemQuery = components['schemas']['PutMemoryItemQuery'];
 export type PutSecretBody = components['schemas']['PutSecretBody'];
 export type Quota = components['schemas']['Quota'];
 export type QuotaAudit = components['schemas']['QuotaAudit'];
@@ -1644,8 +2041,11 @@ export type RateLimit = components['schemas']['RateLimit'];
 export type Readiness = components['schemas']['Readiness'];
 export type RegisterBody = components['schemas']['RegisterBody'];
 export type RegisterReply = components['schemas']['RegisterReply'];
+export type Release = components['schemas']['Release'];
 export type RequiredAction = components['schemas']['RequiredAction'];
+export type ResumeBody = components['schemas']['ResumeBody'];
 export type Revision = components['schemas']['Revision'];
+export type RollbackBody = components['schemas']['RollbackBody'];
 export type Run = components['schemas']['Run'];
 export type RunEndedEvent = components['schemas']['RunEndedEvent'];
 export type RunError = components['schemas']['RunError'];
@@ -1654,7 +2054,10 @@ export type RunRunningEvent = components['schemas']['RunRunningEvent'];
 export type RunStatus = components['schemas']['RunStatus'];
 export type RunWaitingEvent = components['schemas']['RunWaitingEvent'];
 export type Scope = components['schemas']['Scope'];
+export type SearchMemoryQuery = components['schemas']['SearchMemoryQuery'];
+export type SearchMemoryReply = components['schemas']['SearchMemoryReply'];
 export type Secret = components['schemas']['Secret'];
+export type SetTrafficBody = components['schemas']['SetTrafficBody'];
 export type SnapshotEvent = components['schemas']['SnapshotEvent'];
 export type Step = components['schemas']['Step'];
 export type StepFinishedEvent = components['schemas']['StepFinishedEvent'];
@@ -1665,6 +2068,7 @@ export type Thread = components['schemas']['Thread'];
 export type ThreadMessage = components['schemas']['ThreadMessage'];
 export type TokenBody = components['schemas']['TokenBody'];
 export type TokenPair = components['schemas']['TokenPair'];
+export type TrafficPart = components['schemas']['TrafficPart'];
 export type Usage = components['schemas']['Usage'];
 export type UsageGroup = components['schemas']['UsageGroup'];
 export type UsageRecord = components['schemas']['UsageRecord'];
@@ -1765,6 +2169,55 @@ export interface Operations {
     reply: Deployment;
     event: null;
   };
+  deleteDeployment: {
+    params: { deployment: string };
+    query: DeleteDeploymentQuery;
+    body: null;
+    reply: DeleteDeploymentReply;
+    event: null;
+  };
+  listReleases: {
+    params: { deployment: string };
+    query: ListReleasesQuery;
+    body: null;
+    reply: ListReleasesReply;
+    event: null;
+  };
+  setTraffic: {
+    params: { deployment: string };
+    query: null;
+    body: SetTrafficBody;
+    reply: Deployment;
+    event: null;
+  };
+  promote: {
+    params: { deployment: string };
+    query: null;
+    body: PromoteBody;
+    reply: Deployment;
+    event: null;
+  };
+  rollback: {
+    params: { deployment: string };
+    query: null;
+    body: RollbackBody;
+    reply: Deployment;
+    event: null;
+  };
+  pause: {
+    params: { deployment: string };
+    query: null;
+    body: PauseBody;
+    reply: Deployment;
+    event: null;
+  };
+  resume: {
+    params: { deployment: string };
+    query: null;
+    body: ResumeBody;
+    reply: Deployment;
+    event: null;
+  };
   listAgents: {
     params: null;
     query: ListAgentsQuery;
@@ -1791,6 +2244,20 @@ export interface Operations {
     query: null;
     body: null;
     reply: Revision;
+    event: null;
+  };
+  labelRevision: {
+    params: { agent: string; number: number };
+    query: null;
+    body: LabelRevisionBody;
+    reply: Revision;
+    event: null;
+  };
+  diffRevisions: {
+    params: { agent: string; number: number };
+    query: DiffRevisionsQuery;
+    body: null;
+    reply: DiffRevisionsReply;
     event: null;
   };
   createRun: {
@@ -1966,6 +2433,62 @@ export interface Operations {
     query: ListSecretsQuery;
     body: null;
     reply: ListSecretsReply;
+    event: null;
+  };
+  listMemories: {
+    params: null;
+    query: ListMemoriesQuery;
+    body: null;
+    reply: ListMemoriesReply;
+    event: null;
+  };
+  eraseMemory: {
+    params: null;
+    query: EraseMemoryQuery;
+    body: null;
+    reply: ErasedMemory;
+    event: null;
+  };
+  getMemoryUsage: {
+    params: null;
+    query: GetMemoryUsageQuery;
+    body: null;
+    reply: MemoryUsage;
+    event: null;
+  };
+  listMemoryItems: {
+    params: null;
+    query: ListMemoryItemsQuery;
+    body: null;
+    reply: ListMemoryItemsReply;
+    event: null;
+  };
+  putMemoryItem: {
+    params: { key: string };
+    query: PutMemoryItemQuery;
+    body: NewMemoryItem;
+    reply: MemoryItem;
+    event: null;
+  };
+  getMemoryItem: {
+    params: { key: string };
+    query: GetMemoryItemQuery;
+    body: null;
+    reply: MemoryItem;
+    event: null;
+  };
+  deleteMemoryItem: {
+    params: { key: string };
+    query: DeleteMemoryItemQuery;
+    body: null;
+    reply: undefined;
+    event: null;
+  };
+  searchMemory: {
+    params: null;
+    query: SearchMemoryQuery;
+    body: MemoryQuery;
+    reply: SearchMemoryReply;
     event: null;
   };
   getQuota: {
@@ -2212,6 +2735,41 @@ export interface Resources {
      * Needs the scope `agents:read`.
      */
     get(deployment: string, options?: CallOptions): Promise<Deployment>;
+    /**
+     * Delete a deployment: it takes no more runs, those it has come to their end.
+     * Needs the scope `agents:write`.
+     */
+    delete(deployment: string, query?: DeleteDeploymentQuery, options?: CallOptions): Promise<DeleteDeploymentReply>;
+    /**
+     * What became of the deployment, newest first.
+     * Needs the scope `agents:read`.
+     */
+    releases(deployment: string, query?: ListReleasesQuery, options?: CallOptions): Pages<Release, ListReleasesReply>;
+    /**
+     * Split new runs and threads between revisions.
+     * Needs the scope `agents:write`.
+     */
+    setTraffic(deployment: string, body: SetTrafficBody, options?: CallOptions): Promise<Deployment>;
+    /**
+     * Send all new runs to the canary, or to the revision that is named.
+     * Needs the scope `agents:write`.
+     */
+    promote(deployment: string, body?: PromoteBody, options?: CallOptions): Promise<Deployment>;
+    /**
+     * Send all new runs back: off the canary, else to the revision before, or to that of the release that is named.
+     * Needs the scope `agents:write`.
+     */
+    rollback(deployment: string, body?: RollbackBody, options?: CallOptions): Promise<Deployment>;
+    /**
+     * Take no new runs; those there are go on.
+     * Needs the scope `agents:write`.
+     */
+    pause(deployment: string, body?: PauseBody, options?: CallOptions): Promise<Deployment>;
+    /**
+     * Take new runs again.
+     * Needs the scope `agents:write`.
+     */
+    resume(deployment: string, body?: ResumeBody, options?: CallOptions): Promise<Deployment>;
   };
   readonly agents: {
     /**
@@ -2234,6 +2792,16 @@ export interface Resources {
      * Needs the scope `agents:read`.
      */
     getRevision(agent: string, number: number, options?: CallOptions): Promise<Revision>;
+    /**
+     * Set a revision's labels; one that has any is kept for good.
+     * Needs the scope `agents:write`.
+     */
+    labelRevision(agent: string, number: number, body: LabelRevisionBody, options?: CallOptions): Promise<Revision>;
+    /**
+     * What a revision changes, field by field; long texts as a unified diff.
+     * Needs the scope `agents:read`.
+     */
+    diffRevisions(agent: string, number: number, query?: DiffRevisionsQuery, options?: CallOptions): Promise<DiffRevisionsReply>;
   };
   readonly runs: {
     /**
@@ -2377,6 +2945,49 @@ export interface Resources {
      */
     list(query?: ListSecretsQuery, options?: CallOptions): Pages<Secret, ListSecretsReply>;
   };
+  readonly memory: {
+    /**
+     * The namespaces that have items, with how many.
+     * Needs the scope `memory:read`.
+     */
+    list(query?: ListMemoriesQuery, options?: CallOptions): Pages<MemoryNamespace, ListMemoriesReply>;
+    /**
+     * Remove a namespace with all its items; without `agent` all that agents keep of a thread or an end user.
+     * Needs the scope `memory:write`.
+     */
+    erase(query: EraseMemoryQuery, options?: CallOptions): Promise<ErasedMemory>;
+    /**
+     * How much a namespace and the workspace keep, and how much they may.
+     * Needs the scope `memory:read`.
+     */
+    getUsage(query: GetMemoryUsageQuery, options?: CallOptions): Promise<MemoryUsage>;
+    /**
+     * A namespace's items by key, those that begin with `prefix`.
+     * Needs the scope `memory:read`.
+     */
+    items(query: ListMemoryItemsQuery, options?: CallOptions): Pages<MemoryItem, ListMemoryItemsReply>;
+    /**
+     * Set an item: its value, when it is gone, its embedding.
+     * What the item had before is replaced whole. `If-Match` writes only over the version that was read.
+     * Needs the scope `memory:write`.
+     */
+    putItem(key: string, body: NewMemoryItem, query: PutMemoryItemQuery, options?: CallOptions): Promise<MemoryItem>;
+    /**
+     * One item.
+     * Needs the scope `memory:read`.
+     */
+    getItem(key: string, query: GetMemoryItemQuery, options?: CallOptions): Promise<MemoryItem>;
+    /**
+     * Remove an item.
+     * Needs the scope `memory:write`.
+     */
+    deleteItem(key: string, query: DeleteMemoryItemQuery, options?: CallOptions): Promise<void>;
+    /**
+     * The items of a namespace that fit a text, an embedding or both, the best first.
+     * Needs the scope `memory:read`.
+     */
+    search(body: MemoryQuery, query: SearchMemoryQuery, options?: CallOptions): Promise<SearchMemoryReply>;
+  };
   readonly quota: {
     /**
      * What the workspace may still use, until when, and what happens then.
@@ -2508,10 +3119,19 @@ export const OPERATIONS = {
   deploy: {"method":"POST","path":"/v1/deployments","group":"deployments","name":"deploy","body":true,"query":true,"keyed":true},
   listDeployments: {"method":"GET","path":"/v1/deployments","group":"deployments","name":"list","query":true,"list":true},
   getDeployment: {"method":"GET","path":"/v1/deployments/{deployment}","group":"deployments","name":"get"},
+  deleteDeployment: {"method":"DELETE","path":"/v1/deployments/{deployment}","group":"deployments","name":"delete","query":true},
+  listReleases: {"method":"GET","path":"/v1/deployments/{deployment}/releases","group":"deployments","name":"releases","query":true,"list":true},
+  setTraffic: {"method":"PUT","path":"/v1/deployments/{deployment}/traffic","group":"deployments","name":"setTraffic","body":true},
+  promote: {"method":"POST","path":"/v1/deployments/{deployment}/promote","group":"deployments","name":"promote","body":true,"keyed":true},
+  rollback: {"method":"POST","path":"/v1/deployments/{deployment}/rollback","group":"deployments","name":"rollback","body":true,"keyed":true},
+  pause: {"method":"POST","path":"/v1/deployments/{deployment}/pause","group":"deployments","name":"pause","body":true,"keyed":true},
+  resume: {"method":"POST","path":"/v1/deployments/{deployment}/resume","group":"deployments","name":"resume","body":true,"keyed":true},
   listAgents: {"method":"GET","path":"/v1/agents","group":"agents","name":"list","query":true,"list":true},
   getAgent: {"method":"GET","path":"/v1/agents/{agent}","group":"agents","name":"get"},
   listRevisions: {"method":"GET","path":"/v1/agents/{agent}/revisions","group":"agents","name":"revisions","query":true,"list":true},
   getRevision: {"method":"GET","path":"/v1/agents/{agent}/revisions/{number}","group":"agents","name":"getRevision"},
+  labelRevision: {"method":"PATCH","path":"/v1/agents/{agent}/revisions/{number}","group":"agents","name":"labelRevision","body":true},
+  diffRevisions: {"method":"GET","path":"/v1/agents/{agent}/revisions/{number}/diff","group":"agents","name":"diffRevisions","query":true},
   createRun: {"method":"POST","path":"/v1/runs","group":"runs","name":"create","body":true,"keyed":true},
   listRuns: {"method":"GET","path":"/v1/runs","group":"runs","name":"list","query":true,"list":true},
   getRun: {"method":"GET","path":"/v1/runs/{run}","group":"runs","name":"get"},
@@ -2537,6 +3157,14 @@ export const OPERATIONS = {
   getSecret: {"method":"GET","path":"/v1/secrets/{name}","group":"secrets","name":"get","query":true},
   deleteSecret: {"method":"DELETE","path":"/v1/secrets/{name}","group":"secrets","name":"delete","query":true},
   listSecrets: {"method":"GET","path":"/v1/secrets","group":"secrets","name":"list","query":true,"list":true},
+  listMemories: {"method":"GET","path":"/v1/memory","group":"memory","name":"list","query":true,"list":true},
+  eraseMemory: {"method":"DELETE","path":"/v1/memory","group":"memory","name":"erase","query":true},
+  getMemoryUsage: {"method":"GET","path":"/v1/memory/usage","group":"memory","name":"getUsage","query":true},
+  listMemoryItems: {"method":"GET","path":"/v1/memory/items","group":"memory","name":"items","query":true,"list":true},
+  putMemoryItem: {"method":"PUT","path":"/v1/memory/items/{key}","group":"memory","name":"putItem","body":true,"query":true},
+  getMemoryItem: {"method":"GET","path":"/v1/memory/items/{key}","group":"memory","name":"getItem","query":true},
+  deleteMemoryItem: {"method":"DELETE","path":"/v1/memory/items/{key}","group":"memory","name":"deleteItem","query":true},
+  searchMemory: {"method":"POST","path":"/v1/memory/search","group":"memory","name":"search","body":true,"query":true},
   getQuota: {"method":"GET","path":"/v1/quota","group":"quota","name":"get"},
   auditQuota: {"method":"GET","path":"/v1/quota/audit","group":"quota","name":"audit"},
   checkQuota: {"method":"POST","path":"/v1/quota/check","group":"quota","name":"check","body":true},

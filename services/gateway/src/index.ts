@@ -34,6 +34,7 @@ import { createTally } from "./rates/local.ts";
 import { artifactRoutes } from "./routes/artifacts.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { deploymentRoutes } from "./routes/deployments.ts";
+import { memoryRoutes } from "./routes/memory.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { operationsRoutes } from "./routes/operations.ts";
 import { operatorRoutes } from "./routes/operator.ts";
@@ -42,6 +43,7 @@ import { runRoutes } from "./routes/runs.ts";
 import { secretRoutes } from "./routes/secrets.ts";
 import { threadRoutes } from "./routes/threads.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
+import { createRunControl } from "./runs.ts";
 import { createHeads } from "./streams/heads.ts";
 
 export { type GatewayConfig, gatewayConfig } from "./config.ts";
@@ -138,6 +140,7 @@ export async function createGateway(deps: {
   const secretReader = createSecretReader({ secrets: store.secrets, sealer: secretSealer, logger: app.log });
   const { serving } = config;
   const allowedHosts = Object.keys(config.egressAllow);
+  const control = createRunControl({ store, wakeUps, bus });
   const handlers: Handlers = {
     ...authRoutes({
       store,
@@ -152,6 +155,7 @@ export async function createGateway(deps: {
     }),
     ...deploymentRoutes({
       store,
+      control,
       pages,
       serving,
       allowedHosts,
@@ -162,7 +166,7 @@ export async function createGateway(deps: {
     }),
     ...runRoutes({
       store,
-      wakeUps,
+      control,
       bus,
       heads,
       pages,
@@ -174,6 +178,7 @@ export async function createGateway(deps: {
     ...artifactRoutes({ artifacts: store.artifacts }),
     ...threadRoutes({ store, pages }),
     ...modelRoutes({ models: store.models, serving, sealer: sealerFor(ENDPOINT_KEYS), allowedHosts, now }),
+    ...memoryRoutes({ memory: store.memory, pages }),
     ...secretRoutes({ secrets: store.secrets, pages, sealer: secretSealer }),
     ...quotaRoutes({ store, pages, simulated: serving.simulated, now }),
     ...operatorRoutes(admin),

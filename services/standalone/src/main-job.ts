@@ -39,6 +39,8 @@ export async function firstAccount(url: string, dataDir: string, state: LocalSta
         "keys:manage",
         "webhooks:manage",
         "secrets:manage",
+        "memory:read",
+        "memory:write",
       ],
     },
   });
