@@ -89,21 +89,20 @@ export function createAnswerer(
       submit(run, { call_id, output, ...(is_error ? { is_error } : {}) });
     const tool = tools !== undefined && Object.hasOwn(tools, name) ? tools[name] : undefined;
     if (tool === undefined) return answer(`There is no tool ${name} here.`, true);
-    let result: unknown;
+    let output: string;
     try {
-      result = await tool(JSON.parse(text), { runId: run, callId: call_id, step, name, signal });
-      result = typeof result === "string" ? result : (JSON.stringify(result) ?? "");
+      const result = await tool(JSON.parse(text), { runId: run, callId: call_id, step, name, signal });
+      output = typeof result === "string" ? result : (JSON.stringify(result) ?? "");
     } catch (error) {
-      if (signal.aborted) return;
       return answer(error instanceof Error ? error.message || error.name : String(error), true);
     }
-    if (!signal.aborted) await answer(result as string);
+    await answer(output);
   };
 
   const decide = async (run: string, asked: RequiredAction["approvals"][number]) => {
     const { call_id, step, name, arguments: text, question } = asked;
     const said = await approve?.({ runId: run, callId: call_id, step, name, arguments: JSON.parse(text), question });
-    if (said === undefined || signal.aborted) return;
+    if (said === undefined) return;
     const decision = typeof said === "string" ? { decision: said } : said;
     try {
       await transport.call("decideApprovals", {
