@@ -1,6 +1,6 @@
 import { Conflict, InvalidRequest } from "./errors.ts";
 import type { RequiredAction, SubmitToolResultsBody } from "./generated.ts";
-import { type RunEvent, readRun } from "./stream.ts";
+import { RECONNECTS, type RunEvent, readRun } from "./stream.ts";
 import type { Transport } from "./transport.ts";
 
 /** A call a run waits for somebody to answer. */
@@ -45,6 +45,8 @@ export interface Answering {
 type ToolResult = SubmitToolResultsBody["tool_results"][number];
 type Asked = RequiredAction["tool_results"][number];
 
+/** Of what a tool throws, in characters. */
+const LONGEST_FAILURE = 4_000;
 /** Somebody else answered, or nobody needs the answer any more. */
 const TOO_LATE: ReadonlySet<string> = new Set(["already_answered", "run_finished", "wait_expired"]);
 
@@ -57,6 +59,8 @@ export function createAnswerer(
   signal: AbortSignal,
   fail: (error: unknown) => void,
 ) {
+  // As patient as the stream beside it: what a tool did must not be lost to a gateway that is away for a moment.
+  const call = { signal, retries: RECONNECTS };
   const taken = new Set<string>();
   /** Runs that are being looked up, and whether to do it again. */
   const looking = new Map<string, boolean>();
@@ -69,7 +73,7 @@ export function createAnswerer(
 
   const submit = async (run: string, result: ToolResult) => {
     const send = (tool_results: ToolResult[]) =>
-      transport.call("submitToolResults", { params: { run }, body: { tool_results }, signal });
+      transport.call("submitToolResults", { ...call, params: { run }, body: { tool_results } });
     try {
       await send([result]);
     } catch (error) {
@@ -94,7 +98,8 @@ export function createAnswerer(
       const result = await tool(JSON.parse(text), { runId: run, callId: call_id, step, name, signal });
       output = typeof result === "string" ? result : (JSON.stringify(result) ?? "");
     } catch (error) {
-      return answer(error instanceof Error ? error.message || error.name : String(error), true);
+      const said = error instanceof Error ? error.message || error.name : String(error);
+      return answer(said.slice(0, LONGEST_FAILURE), true);
     }
     await answer(output);
   };
@@ -106,9 +111,9 @@ export function createAnswerer(
     const decision = typeof said === "string" ? { decision: said } : said;
     try {
       await transport.call("decideApprovals", {
+        ...call,
         params: { run },
         body: { approvals: [{ call_id, ...(decision as { decision: "approve" }) }] },
-        signal,
       });
     } catch (error) {
       if (!(error instanceof Conflict && TOO_LATE.has(error.code))) throw error;
@@ -129,7 +134,7 @@ export function createAnswerer(
     if (looking.has(run)) return void looking.set(run, true);
     do {
       looking.set(run, false);
-      answerAll(run, (await transport.call("getRun", { params: { run }, signal })).required_action);
+      answerAll(run, (await transport.call("getRun", { ...call, params: { run } })).required_action);
     } while (looking.get(run));
     looking.delete(run);
   };
