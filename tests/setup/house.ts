@@ -206,6 +206,7 @@ export async function openHouse(
             "keys:manage",
             "webhooks:manage",
             "secrets:manage",
+            "policy:manage",
             "memory:read",
             "memory:write",
           ],

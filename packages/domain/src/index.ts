@@ -9,6 +9,7 @@ export { type NormaliseDeps, normaliseManifest, refusal as manifestRefusal } fro
 export { type ParsedManifest, type Place, parseManifestDocument } from "./manifest/parse.ts";
 export { type MemoryPlace, memoryKey, memoryPlace, memoryPlaces } from "./memory/place.ts";
 export { MEMORY_SEARCH, type MemoryTerm, memoryTerms, memoryWords } from "./memory/words.ts";
+export { allowsHost, deniesTool, hostPattern, OPEN_POLICY } from "./policy.ts";
 export {
   aheadUsOf,
   judgeCall,

@@ -39,6 +39,7 @@ export async function firstAccount(url: string, dataDir: string, state: LocalSta
         "keys:manage",
         "webhooks:manage",
         "secrets:manage",
+        "policy:manage",
         "memory:read",
         "memory:write",
       ],
