@@ -203,6 +203,10 @@ export async function openHouse(
             "keys:manage",
             "webhooks:manage",
             "secrets:manage",
+            "schedules:read",
+            "schedules:write",
+            "triggers:read",
+            "triggers:write",
           ],
         },
       });

@@ -175,6 +175,8 @@ export function openApiDocument(info: { version: string; serverUrl: string }): o
       "secrets",
       "quota",
       "admin",
+      "schedules",
+      "triggers",
       "webhooks",
       "operations",
     ].map((name) => ({ name })),

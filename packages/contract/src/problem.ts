@@ -46,6 +46,7 @@ export const PROBLEMS = {
   thread_full: [429, "As many runs wait in the thread as may"],
   thread_in_use: [409, "The thread has runs that have not ended"],
   webhook_disabled: [409, "The webhook is disabled"],
+  trigger_disabled: [409, "The trigger is disabled"],
   precondition_failed: [412, "The resource has changed since it was read"],
   // The manifest
   manifest_syntax: [400, "The manifest is not valid YAML or JSON"],
@@ -65,12 +66,16 @@ export const PROBLEMS = {
   source_invalid: [400, "A tool function's source can't be loaded"],
   unknown_agent: [400, "A tool names a deployment that is not there"],
   agent_cycle: [400, "Agents would call one another in a circle"],
-  template_error: [400, "A template in the manifest is not valid"],
+  template_error: [400, "A template is not valid"],
   url_not_allowed: [400, "A URL is not allowed"],
   header_not_allowed: [400, "A header in the manifest is not allowed"],
   secret_not_found: [400, "There is no such secret for this agent"],
   secret_not_allowed_here: [400, "A secret is referred to where it must not go"],
   effect_class_invalid: [400, "A tool's effect class does not fit its method"],
+  // Schedules and triggers
+  cron_invalid: [400, "The cron expression is not valid, or never fires"],
+  unknown_time_zone: [400, "There is no such time zone"],
+  filter_invalid: [400, "The filter is not a schema Maru accepts"],
   // Limits and quota
   rate_limited: [429, "Too many calls"],
   too_many_attempts: [429, "Too many failed attempts"],

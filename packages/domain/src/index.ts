@@ -6,6 +6,7 @@ export { trimHistory } from "./history.ts";
 export { limitProblem, perOf, spanSeconds } from "./limit.ts";
 export { type NormaliseDeps, normaliseManifest, refusal as manifestRefusal } from "./manifest/normalise.ts";
 export { type ParsedManifest, type Place, parseManifestDocument } from "./manifest/parse.ts";
+export { durationMs, durationText } from "./manifest/units.ts";
 export {
   aheadUsOf,
   judgeCall,
@@ -18,6 +19,20 @@ export {
   roomOf,
 } from "./rate.ts";
 export {
+  CRON_NICKNAMES,
+  cronProblem,
+  dayIn,
+  dueAt,
+  type FireStep,
+  fireStep,
+  isTimeZone,
+  nextFires,
+  type SchedulePolicy,
+  type ScheduleTimes,
+  scheduledInput,
+  tidyCron,
+} from "./schedule.ts";
+export {
   aboutSecret,
   createEnvelopeSealer,
   createSealer,
@@ -28,7 +43,16 @@ export {
   SECRETS,
   type Sealer,
 } from "./sealing.ts";
+export { isPointer, renderTemplate, templatePlaces, valueAt, valueText } from "./template.ts";
 export { storableText } from "./text.ts";
+export {
+  deliveryKey,
+  newTriggerSecret,
+  opensTrigger,
+  type ShownToTrigger,
+  TRIGGER_SECRETS,
+  threadOfKey,
+} from "./trigger.ts";
 export {
   newWebhookSecret,
   signWebhook,

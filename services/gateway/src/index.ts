@@ -7,6 +7,7 @@ import {
   ENDPOINT_KEYS,
   type RateStore,
   SECRETS,
+  TRIGGER_SECRETS,
   WEBHOOK_SECRETS,
 } from "@maru/domain";
 import { createLiveBus, createRedisRates, createWakeUps, type LiveBus } from "@maru/queue";
@@ -29,18 +30,22 @@ import { installMetrics } from "./http/metrics.ts";
 import { createPages } from "./http/pages.ts";
 import { answerClientError, installProblems, sendProblem } from "./http/problems.ts";
 import { installReplies } from "./http/replies.ts";
+import { createLaunch } from "./launch.ts";
 import { createRateLimits, installRateLimits } from "./rates/callers.ts";
 import { createTally } from "./rates/local.ts";
 import { artifactRoutes } from "./routes/artifacts.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { deploymentRoutes } from "./routes/deployments.ts";
+import { hookRoutes } from "./routes/hooks.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { operationsRoutes } from "./routes/operations.ts";
 import { operatorRoutes } from "./routes/operator.ts";
 import { quotaRoutes } from "./routes/quota.ts";
 import { runRoutes } from "./routes/runs.ts";
+import { scheduleRoutes } from "./routes/schedules.ts";
 import { secretRoutes } from "./routes/secrets.ts";
 import { threadRoutes } from "./routes/threads.ts";
+import { triggerRoutes } from "./routes/triggers.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
 import { createHeads } from "./streams/heads.ts";
 
@@ -138,6 +143,8 @@ export async function createGateway(deps: {
   const secretReader = createSecretReader({ secrets: store.secrets, sealer: secretSealer, logger: app.log });
   const { serving } = config;
   const allowedHosts = Object.keys(config.egressAllow);
+  const launch = createLaunch({ wakeUps, bus });
+  const triggerSealer = sealerFor(TRIGGER_SECRETS);
   const handlers: Handlers = {
     ...authRoutes({
       store,
@@ -178,6 +185,16 @@ export async function createGateway(deps: {
     ...quotaRoutes({ store, pages, simulated: serving.simulated, now }),
     ...operatorRoutes(admin),
     ...webhookRoutes({ webhooks: store.webhooks, pages, sealer: sealerFor(WEBHOOK_SECRETS), allowedHosts }),
+    ...scheduleRoutes({ store, pages, launch, simulated: serving.simulated }),
+    ...triggerRoutes({ store, pages, sealer: triggerSealer }),
+    ...hookRoutes({
+      triggers: store.triggers,
+      sealer: triggerSealer,
+      rateLimits,
+      launch,
+      simulated: serving.simulated,
+      now,
+    }),
     ...operationsRoutes({ store, bus, draining: () => closing.signal.aborted }),
   };
   bindRoutes(app, handlers, {

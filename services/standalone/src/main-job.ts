@@ -40,6 +40,10 @@ export async function firstAccount(url: string, dataDir: string, state: LocalSta
         "keys:manage",
         "webhooks:manage",
         "secrets:manage",
+        "schedules:read",
+        "schedules:write",
+        "triggers:read",
+        "triggers:write",
       ],
     },
   });
