@@ -98,7 +98,12 @@ describe("a schedule", () => {
     await clock("2026-04-01T12:00:00Z");
     const resumed = await call("PATCH", paused.headers.get("etag"), { paused: false });
     expect(resumed.body.next_runs[0]).toBe("2026-04-02T00:00:00.000Z");
-    const moved = await call("PATCH", null, { cron: "@hourly", time_zone: "UTC", name: "hourly", missed: { within: "90m" } });
+    const moved = await call("PATCH", null, {
+      cron: "@hourly",
+      time_zone: "UTC",
+      name: "hourly",
+      missed: { within: "90m" },
+    });
     expect(moved.body).toMatchObject({ cron: "@hourly", name: "hourly", missed: { catch_up: "all", within: "90m" } });
     expect(moved.body.next_runs[0]).toBe("2026-04-01T13:00:00.000Z");
     expect((await call("DELETE", etag)).status).toBe(412);
@@ -113,7 +118,10 @@ describe("a schedule", () => {
     expect(replies.filter(({ status }) => status === 201)).toHaveLength(99);
     expect(replies.filter(({ body }) => body.code === "limit_out_of_range")).toHaveLength(6);
     const [first] = replies.filter(({ status }) => status === 201);
-    const renamed = await house.api("PATCH", `/v1/schedules/${first?.body.id}`, { key: person.key, body: { name: "daily" } });
+    const renamed = await house.api("PATCH", `/v1/schedules/${first?.body.id}`, {
+      key: person.key,
+      body: { name: "daily" },
+    });
     expect([renamed.status, renamed.body.code]).toEqual([409, "name_taken"]);
   });
 
@@ -323,7 +331,14 @@ describeEachBackend("schedules and the clock", (backend) => {
 
   test.each([
     ["none", [], [["missed", 15]]],
-    ["last", ["02:30"], [["run", 1], ["missed", 14]]],
+    [
+      "last",
+      ["02:30"],
+      [
+        ["run", 1],
+        ["missed", 14],
+      ],
+    ],
     ["all", ["02:30", "02:20", "02:10", "02:00", "01:50", "01:40"], [...Array(6).fill(["run", 1]), ["missed", 9]]],
   ])("after an outage catch up on %s of what was missed", async (policy, wanted, log) => {
     const { id } = await create({
@@ -463,7 +478,9 @@ describe("several workers", () => {
       await Promise.all(workers.map((worker) => worker.start()));
       const count = async () =>
         Number(
-          (await house.database.query<{ n: string }>("SELECT count(*) AS n FROM runs WHERE source_kind = 'schedule'"))[0]?.n,
+          (
+            await house.database.query<{ n: string }>("SELECT count(*) AS n FROM runs WHERE source_kind = 'schedule'")
+          )[0]?.n,
         );
       await until("all but one have a run", async () => (await count()) === 19);
       await clock("2026-11-26T00:01:31Z");
@@ -473,7 +490,9 @@ describe("several workers", () => {
         await until(`minute ${minute}`, async () => (await count()) === 20 * minute);
       }
       await until("all have ended", async () => {
-        const [row] = await house.database.query<{ n: string }>("SELECT count(*) AS n FROM runs WHERE finished_at IS NULL");
+        const [row] = await house.database.query<{ n: string }>(
+          "SELECT count(*) AS n FROM runs WHERE finished_at IS NULL",
+        );
         return Number(row?.n) === 0;
       });
       for (const id of made) {

@@ -90,10 +90,16 @@ describe("the catalogue", () => {
 describe("the second lock", () => {
   test("without a workspace every tenant table is empty and refuses rows", async () => {
     await house.deploy(a, manifest("weather"));
+    const clock = { name: "daily", deployment: "weather", cron: "@daily", input: "x" };
+    const schedule = (await house.api("POST", "/v1/schedules", { key: a.key, body: clock })).body;
+    await house.api("POST", `/v1/schedules/${schedule.id}/run`, { key: a.key });
+    const inbound = { name: "in", deployment: "weather", input: "x" };
+    const { trigger, secret } = (await house.api("POST", "/v1/triggers", { key: a.key, body: inbound })).body;
+    await house.api("POST", trigger.path, { body: {}, headers: { "x-maru-token": secret } });
     const hook = { url: "http://weather.maru.internal/in", events: ["run.*"] };
     await house.api("POST", "/v1/webhooks", { key: a.key, body: hook });
     await house.run(a, "weather", "서울 날씨");
-    expect(await house.database.query("SELECT 1 FROM webhook_deliveries")).toHaveLength(1);
+    expect((await house.database.query("SELECT 1 FROM webhook_deliveries")).length).toBeGreaterThan(0);
     const client = new pg.Client({ connectionString: house.database.runtimeUrl });
     await client.connect();
     try {
@@ -113,6 +119,10 @@ describe("the second lock", () => {
         "webhook_endpoints",
         "webhook_events",
         "webhook_deliveries",
+        "schedules",
+        "schedule_fires",
+        "triggers",
+        "trigger_deliveries",
       ]) {
         expect([table, (await client.query(`SELECT * FROM ${table}`)).rowCount]).toEqual([table, 0]);
       }

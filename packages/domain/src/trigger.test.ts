@@ -18,13 +18,17 @@ const NOW = Date.parse("2026-11-26T00:00:00Z");
 
 describe("a token", () => {
   const secret = newTriggerSecret("token");
-  const opens = (token: string | null, secrets = [secret]) => opensTrigger("token", secrets, { ...nothing, token }, NOW);
+  const opens = (token: string | null, secrets = [secret]) =>
+    opensTrigger("token", secrets, { ...nothing, token }, NOW);
   test("opens what it is the secret of, also before the last rotation", () => {
     expect([opens(secret), opens(secret, [newTriggerSecret("token"), secret])]).toEqual([true, true]);
   });
-  test.each([null, "", "mtr_", secret.slice(0, -1), `${secret}x`, newTriggerSecret("token")])("%s opens nothing", (token) => {
-    expect(opens(token)).toBe(false);
-  });
+  test.each([null, "", "mtr_", secret.slice(0, -1), `${secret}x`, newTriggerSecret("token")])(
+    "%s opens nothing",
+    (token) => {
+      expect(opens(token)).toBe(false);
+    },
+  );
 });
 
 describe("a message signed by Standard Webhooks", () => {
@@ -72,7 +76,15 @@ describe("a body signed as GitHub does", () => {
     expect(opens(hub())).toBe(true);
   });
   test("does not with another body, key, or form", () => {
-    for (const wrong of [null, "", hub("{}"), hub(nothing.body, "other"), hub().toUpperCase(), hub().slice(7), `${hub()} `])
+    for (const wrong of [
+      null,
+      "",
+      hub("{}"),
+      hub(nothing.body, "other"),
+      hub().toUpperCase(),
+      hub().slice(7),
+      `${hub()} `,
+    ])
       expect([wrong, opens(wrong)]).toEqual([wrong, false]);
   });
   test("is known again by its body, since its headers are not signed", () => {
@@ -98,7 +110,8 @@ test("a key stands for one thread of one trigger, whose id is one of Maru's", ()
 describe("templates", () => {
   test("say what places they have, and when one is not closed", () => {
     expect(templatePlaces("a {{x}} b {{ /y/0 }} {z} }}")).toEqual(["x", "/y/0"]);
-    for (const open of ["{{", "a {{x", "{{x}} {{", "{{ {x} }}"]) expect([open, templatePlaces(open)]).toEqual([open, null]);
+    for (const open of ["{{", "a {{x", "{{x}} {{", "{{ {x} }}"])
+      expect([open, templatePlaces(open)]).toEqual([open, null]);
   });
 
   test("never look again at what was filled in", () => {
@@ -113,11 +126,37 @@ describe("templates", () => {
 
   test("pointers are those of RFC 6901, into what is there and no further", () => {
     const document = JSON.parse('{"a/b":{"~":[10,{"x":null}]},"":1,"__proto__":2,"s":"text"}');
-    const values = ["/a~1b/~0/0", "/a~1b/~0/1", "/a~1b/~0/1/x", "/", "/__proto__", "/s"].map((at) => valueAt(document, at));
+    const values = ["/a~1b/~0/0", "/a~1b/~0/1", "/a~1b/~0/1/x", "/", "/__proto__", "/s"].map((at) =>
+      valueAt(document, at),
+    );
     expect(values).toEqual([10, { x: null }, null, 1, 2, "text"]);
-    for (const none of ["/toString", "/s/length", "/s/0", "/a~1b/~0/length", "/a~1b/~0/00", "/a~1b/~0/-", "/a~1b/~0/2", "/a"])
+    for (const none of [
+      "/toString",
+      "/s/length",
+      "/s/0",
+      "/a~1b/~0/length",
+      "/a~1b/~0/00",
+      "/a~1b/~0/-",
+      "/a~1b/~0/2",
+      "/a",
+    ])
       expect([none, valueAt(document, none)]).toEqual([none, undefined]);
-    expect(["/a", "/a/0/~1~0", "/", "a", "", "/~2", "/~"].map(isPointer)).toEqual([true, true, true, false, false, false, false]);
-    expect([10, { x: [1] }, null, undefined, "t", true].map(valueText)).toEqual(["10", '{"x":[1]}', "", "", "t", "true"]);
+    expect(["/a", "/a/0/~1~0", "/", "a", "", "/~2", "/~"].map(isPointer)).toEqual([
+      true,
+      true,
+      true,
+      false,
+      false,
+      false,
+      false,
+    ]);
+    expect([10, { x: [1] }, null, undefined, "t", true].map(valueText)).toEqual([
+      "10",
+      '{"x":[1]}',
+      "",
+      "",
+      "t",
+      "true",
+    ]);
   });
 });
