@@ -1,3 +1,6 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { resolve } from "node:path";
 import { uuidOf } from "@maru/contract";
 import { createWorker, type Worker } from "@maru/worker";
 import { pino } from "pino";
@@ -6,6 +9,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { backendFor, describeEachBackend } from "../setup/database.ts";
 import { type House, manifest, openHouse, type Person, until } from "../setup/house.ts";
 import { brokenInvariants } from "../setup/invariants.ts";
+import { movableClock } from "../setup/webhook-receiver.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: replies are checked against the OpenAPI document
 type Body = any;
@@ -432,6 +436,19 @@ describeEachBackend("schedules and the clock", (backend) => {
     await ended(spring.id);
   });
 
+  test("make no second run of a fire time that comes again, since the clock was set back", async () => {
+    const { id } = await create();
+    await clock("2026-11-26T00:01:00Z");
+    await until("it has a run", async () => (await runs(id)).length === 1);
+    await ended(id);
+    await clock("2026-11-26T00:00:30Z");
+    const again = await house.api("PATCH", `/v1/schedules/${id}`, { key: person.key, body: { time_zone: "UTC" } });
+    expect(again.body.next_runs[0]).toBe("2026-11-26T00:01:00.000Z");
+    await clock("2026-11-26T00:01:00Z");
+    await settled(id, "2026-11-26T00:02:00.000Z");
+    expect(await runs(id)).toHaveLength(1);
+  });
+
   test("that are changed, paused or deleted do not fire what they were", async () => {
     const [changed, paused, deleted] = await Promise.all(["a", "b", "c"].map((name) => create({ name })));
     await house.api("PATCH", `/v1/schedules/${changed.id}`, { key: person.key, body: { cron: "0 * * * *" } });
@@ -445,6 +462,67 @@ describeEachBackend("schedules and the clock", (backend) => {
     expect((await get(`/v1/schedules/${changed.id}`)).next_runs[0]).toBe("2026-11-26T01:00:00.000Z");
   });
 });
+
+test("workers that are killed and come back make one run of every fire time", async () => {
+  const house = await openHouse("postgres", { worker: false });
+  const processes: ChildProcess[] = [];
+  const start = async () => {
+    const config = { ...house.workerConfig, sweepMs: 50, leaseMs: 2_000 };
+    const child = fork(resolve("tests/setup/worker-process.ts"), [JSON.stringify(config)], { stdio: "ignore" });
+    processes.push(child);
+    await once(child, "message");
+    return child;
+  };
+  try {
+    const person = await house.register();
+    await house.deploy(person, manifest("agent"));
+    const { post } = caller(house, () => person);
+    const move = await movableClock(house.database);
+    for (let index = 0; index < 5; index++)
+      await post("/v1/schedules", {
+        name: `s-${index}`,
+        deployment: "agent",
+        cron: "* * * * *",
+        input: "hello",
+        overlap: "queue",
+        missed: { catch_up: "all", within: "1d" },
+      });
+    let alive = [await start(), await start()];
+    for (let round = 0; round < 3; round++) {
+      await move("2 minutes");
+      // In the midst of what the clock has made due, wherever that may be.
+      const rows = await house.database.query<{ n: number }>("SELECT count(*)::int AS n FROM schedule_fires");
+      const before = rows[0]?.n ?? 0;
+      await until("something fired", async () => {
+        const [row] = await house.database.query<{ n: number }>("SELECT count(*)::int AS n FROM schedule_fires");
+        return (row?.n ?? 0) > before;
+      });
+      alive[0]?.kill("SIGKILL");
+      alive = [alive[1] as ChildProcess, await start()];
+    }
+    await move("31 seconds");
+    await until("nothing is due, and nothing waits", async () => {
+      const rows = await house.database.query(
+        `SELECT 1 FROM schedules WHERE next_at <= maru_now() UNION ALL SELECT 1 FROM schedule_fires WHERE outcome = 'waiting'`,
+      );
+      return rows.length === 0;
+    });
+    const rows = await house.database.query<{ off: string }>(`
+      SELECT s.name || ' ' || f.scheduled_at AS off FROM schedule_fires f JOIN schedules s ON s.id = f.schedule_id
+       WHERE f.outcome <> 'run' OR NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = f.run_id AND r.source_id = s.id)
+      UNION ALL
+      SELECT s.name || ' has ' || count(*) || ' fire times' FROM schedules s JOIN schedule_fires f ON f.schedule_id = s.id
+       GROUP BY s.id, s.name, s.next_at HAVING count(*) * interval '1 minute' <> s.next_at - min(f.scheduled_at)
+      UNION ALL
+      SELECT 'a run that no fire time has made: ' || r.id FROM runs r WHERE NOT EXISTS (SELECT 1 FROM schedule_fires f WHERE f.run_id = r.id)`);
+    expect(rows).toEqual([]);
+    const [row] = await house.database.query<{ n: number }>("SELECT count(*)::int AS n FROM schedule_fires");
+    expect(row?.n).toBeGreaterThanOrEqual(30);
+  } finally {
+    for (const child of processes) child.kill("SIGKILL");
+    await house.close();
+  }
+}, 120_000);
 
 describe("several workers", () => {
   test("make one run of a fire time between them, and another goes on where one has died", async () => {

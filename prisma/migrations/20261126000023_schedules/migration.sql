@@ -200,7 +200,8 @@ CREATE FUNCTION log_fire(p_schedule schedules, p_at timestamptz, p_manual boolea
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO schedule_fires (workspace_id, id, schedule_id, scheduled_at, manual, outcome, count, run_id, code, detail, created_at)
-  VALUES (p_schedule.workspace_id, time_ordered_id(p_at), p_schedule.id, p_at, p_manual, p_outcome, p_count, p_run, p_code, p_detail, p_now);
+  VALUES (p_schedule.workspace_id, time_ordered_id(p_at), p_schedule.id, p_at, p_manual, p_outcome, p_count, p_run, p_code, p_detail, p_now)
+  ON CONFLICT (workspace_id, schedule_id, scheduled_at) WHERE NOT manual DO NOTHING;
   DELETE FROM schedule_fires WHERE workspace_id = p_schedule.workspace_id AND id IN (
     SELECT f.id FROM schedule_fires f WHERE f.workspace_id = p_schedule.workspace_id AND f.schedule_id = p_schedule.id AND f.outcome <> 'waiting'
      ORDER BY f.id DESC OFFSET 500 LIMIT 2);
@@ -244,7 +245,10 @@ BEGIN
   IF p->'missed' <> 'null' THEN
     PERFORM log_fire(v, (p->'missed'->>'at')::timestamptz, false, 'missed', (p->'missed'->>'count')::int, NULL, 'late', NULL, v_now);
   END IF;
-  IF v_at IS NULL THEN RETURN jsonb_build_object('outcome', NULL); END IF;
+  -- A fire time that comes again, since the clock was set back, has had its run.
+  IF v_at IS NULL OR EXISTS (SELECT 1 FROM schedule_fires WHERE workspace_id = v_ws AND schedule_id = v.id AND scheduled_at = v_at AND NOT manual) THEN
+    RETURN jsonb_build_object('outcome', NULL);
+  END IF;
   IF p->'refused' <> 'null' THEN
     PERFORM log_fire(v, v_at, false, 'missed', 1, NULL, p->'refused'->>'code', p->'refused'->>'detail', v_now);
     RETURN jsonb_build_object('outcome', 'missed');
