@@ -783,7 +783,7 @@ export const routes = {
     tag: "schedules",
     summary: "Change, pause or resume a schedule",
     description:
-      "One that is resumed, or whose cron or time_zone changes, fires next as from now: nothing is caught up on. What a schedule " +
+      "One that is resumed, or whose cron, time_zone or jitter changes, fires next as from now: nothing is caught up on. What a schedule " +
       "was made to run counts against the key that made it, whoever changes it.",
     access: "schedules:write",
     params: ScheduleParam,

@@ -21,8 +21,9 @@ export interface SchedulerDeps {
   readonly metrics: Registry;
 }
 
-/** Schedules taken at a time. */
+/** Schedules taken at a time, and how many of them are at work at once: many fire on the hour. */
 const BATCH = 50;
+const LANES = 4;
 /** A step is a transaction of some milliseconds. A worker that dies in one keeps its schedules for as long as this. */
 const LEASE_MS = 30_000;
 /** Not sooner again: what is due may be in the hands of another worker. */
@@ -120,10 +121,14 @@ export function createScheduler(deps: SchedulerDeps) {
 
   /** What fails is done again when its lease is over. */
   const each = async <T extends { scheduleId: string }>(items: readonly T[], act: (item: T) => Promise<void>) => {
-    for (const item of items)
-      await act(item).catch((error) =>
-        logger.warn({ err: error, scheduleId: item.scheduleId }, "schedule not acted on; it is looked at again"),
-      );
+    const queue = items.values();
+    const lane = async () => {
+      for (const item of queue)
+        await act(item).catch((error) =>
+          logger.warn({ err: error, scheduleId: item.scheduleId }, "schedule not acted on; it is looked at again"),
+        );
+    };
+    await Promise.all(Array.from({ length: LANES }, lane));
   };
 
   const sweep = async (): Promise<void> => {

@@ -76,7 +76,8 @@ export function scheduleRoutes({ store, pages, launch, simulated }: ScheduleDeps
   return {
     createSchedule: async ({ caller, body }) => {
       const { workspaceId, apiKeyId } = caller;
-      const fields = fieldsOf({ ...DEFAULTS, ...body, cron: body.cron }, body);
+      const { name, deployment, cron, input } = body;
+      const fields = fieldsOf({ ...DEFAULTS, name, deployment, cron, input }, body);
       const now = await schedules.now();
       await check(workspaceId, fields, body, now);
       const made = await schedules.add(workspaceId, fields, apiKeyId, (id) => moveOf(id, fields, now));
