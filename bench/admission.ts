@@ -130,6 +130,7 @@ const NEW_RUN = {
   input: "hello",
   inputTokens: 5,
   threadId: null,
+  revision: null,
   onThreadBusy: null,
   metadata: {},
   simulated: true,

@@ -4,6 +4,7 @@ import { admissionBench } from "./admission.ts";
 import { codeBench } from "./code.ts";
 import { journalBench, recoveryBench } from "./durability.ts";
 import { inFlightBench } from "./in-flight.ts";
+import { memoryBench } from "./memory.ts";
 import { pathBench } from "./path.ts";
 import { rateLimitsBench } from "./rate-limits.ts";
 import { openBench } from "./setup.ts";
@@ -61,6 +62,14 @@ if (wanted("webhooks")) {
   const bench = await openBench({ worker: false });
   try {
     await webhooksBench(bench);
+  } finally {
+    await bench.close();
+  }
+}
+if (wanted("memory")) {
+  const bench = await openBench({ worker: false });
+  try {
+    await memoryBench(bench);
   } finally {
     await bench.close();
   }

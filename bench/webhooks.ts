@@ -21,6 +21,7 @@ export async function webhooksBench(bench: Bench): Promise<void> {
     input: "hello",
     inputTokens: 5,
     threadId: null,
+    revision: null,
     onThreadBusy: null,
     metadata: {},
     simulated: true,

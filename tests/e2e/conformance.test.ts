@@ -96,9 +96,43 @@ test("every operation of the OpenAPI document answers as the document says", asy
   const [artifact] = (await get(`/v1/runs/${wordy.id}/artifacts`)).body.data;
   expect((await get(`/v1/artifacts/${artifact.id}`)).body).toHaveLength(1_001);
 
+  // Deployments change hands: two revisions, a split between them, and back.
+  await house.deploy(person, manifest("two"));
+  await house.deploy(person, manifest("two", { instructions: "Be brief." }));
+  const split = [
+    { revision: 1, percent: 50 },
+    { revision: 2, percent: 50 },
+  ];
+  expect((await house.api("PUT", "/v1/deployments/two/traffic", { key, body: { split } })).status).toBe(200);
+  for (const change of ["promote", "rollback", "pause", "resume"])
+    expect([change, (await house.api("POST", `/v1/deployments/two/${change}`, { key, body: {} })).status]).toEqual([
+      change,
+      200,
+    ]);
+  for (const path of ["/v1/deployments/two/releases", "/v1/agents/two/revisions/2/diff"]) await get(path);
+  await house.api("PATCH", "/v1/agents/two/revisions/1", { key, body: { labels: { by: "test" } } });
+  await house.api("DELETE", "/v1/deployments/two", { key });
+
   await house.api("PUT", "/v1/secrets/KEY", { key, body: { value: "a-secret-value" } });
   for (const path of ["/v1/secrets", "/v1/secrets/KEY"]) expect([path, (await get(path)).status]).toEqual([path, 200]);
   await house.api("DELETE", "/v1/secrets/KEY", { key });
+
+  const place = "scope=user&agent=weather&subject=kim";
+  await house.api("PUT", `/v1/memory/items/city?${place}`, { key, body: { value: "서울", embedding: [1, 0] } });
+  for (const path of [
+    "/v1/memory",
+    `/v1/memory/usage?${place}`,
+    `/v1/memory/items?${place}`,
+    `/v1/memory/items/city?${place}`,
+  ])
+    expect([path, (await get(path)).status]).toEqual([path, 200]);
+  const search = await house.api("POST", `/v1/memory/search?${place}`, {
+    key,
+    body: { query: "서울", embedding: [1, 0] },
+  });
+  expect(search.body.data).toMatchObject([{ key: "city", score: 1 }]);
+  await house.api("DELETE", `/v1/memory/items/city?${place}`, { key });
+  await house.api("DELETE", `/v1/memory?${place}`, { key });
 
   const check = await house.api("POST", "/v1/quota/check", { key, body: { deployment: "weather", input: "hello" } });
   expect(check.body).toMatchObject({ admitted: true, refusal: null });
@@ -162,7 +196,7 @@ test("every operation of the OpenAPI document answers as the document says", asy
   await house.api("POST", "/v1/auth/logout", { key: pair.body.access_token });
 
   expect([...exercised].sort()).toEqual([...allOperations].sort());
-});
+}, 120_000);
 
 test("lists page by cursor without gap or repetition", async () => {
   const person = await house.register();

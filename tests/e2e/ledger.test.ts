@@ -160,6 +160,7 @@ test("no order of moves, at once or one after another, puts the ledger out", asy
                 input: "x",
                 inputTokens: 5,
                 threadId: null,
+                revision: null,
                 onThreadBusy: null,
                 metadata: { user: `user-${users++ % 3}` },
                 simulated: true,

@@ -141,6 +141,7 @@ const create = (policy: "reject" | "enqueue" | "interrupt" | null) =>
           input: "x",
           inputTokens: 5,
           threadId: policy === null ? null : real.thread,
+          revision: null,
           onThreadBusy: policy,
           metadata: {},
           simulated: true,

@@ -405,6 +405,19 @@ describeEachBackend("schedules and the clock", (backend) => {
     ]);
   });
 
+  test("write down that their deployment is paused, and run again when it goes on", async () => {
+    const { id } = await create();
+    await post("/v1/deployments/agent/pause", { note: "Too dear." });
+    await clock("2026-11-26T00:01:00Z");
+    await settled(id, "2026-11-26T00:02:00.000Z");
+    expect(await fires(id)).toMatchObject([{ outcome: "missed", code: "deployment_paused" }]);
+    expect((await fires(id))[0].detail).toContain("Too dear.");
+    await post("/v1/deployments/agent/resume", {});
+    await clock("2026-11-26T00:02:00Z");
+    await until("it has a run", async () => (await runs(id)).length === 1);
+    await ended(id);
+  });
+
   test("count against the key that made them", async () => {
     const made = await post("/v1/api-keys", { name: "k", scopes: ["schedules:write", "runs:read"] });
     const body = { name: "of-key", deployment: "agent", cron: "* * * * *", input: "x" };

@@ -332,11 +332,17 @@ describe("what is sent to a trigger", () => {
     await api("PUT", "/v1/quota/limits/few", { unit: "requests", amount: 1, per: "1h" });
     await send(trigger.path, '{"text":"a"}', bearer(trigger));
     expect(await given({ text: "a" })).toEqual([429, "rate_limited"]);
+    await api("DELETE", "/v1/quota/limits/few");
+    await api("POST", "/v1/deployments/agent/pause", { note: "Our own affair." });
+    const paused = await send(trigger.path, '{"text":"a"}', bearer(trigger));
+    expect([paused.status, paused.body.code]).toEqual([409, "deployment_paused"]);
+    expect(JSON.stringify(paused.body)).not.toContain("affair");
     await api("PATCH", `/v1/triggers/${trigger.id}`, { enabled: false });
     expect(await given({ text: "a" })).toEqual([409, "trigger_disabled"]);
     const codes = (await log(trigger)).map(({ outcome, code }) => code ?? outcome);
     expect(codes).toEqual([
       "trigger_disabled",
+      "deployment_paused",
       "rate_limited",
       "run",
       "thread_busy",

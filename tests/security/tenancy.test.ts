@@ -99,6 +99,7 @@ describe("the second lock", () => {
     const hook = { url: "http://weather.maru.internal/in", events: ["run.*"] };
     await house.api("POST", "/v1/webhooks", { key: a.key, body: hook });
     await house.run(a, "weather", "서울 날씨");
+    await house.api("PUT", "/v1/memory/items/ours?scope=workspace", { key: a.key, body: { value: "서울" } });
     expect((await house.database.query("SELECT 1 FROM webhook_deliveries")).length).toBeGreaterThan(0);
     const client = new pg.Client({ connectionString: house.database.runtimeUrl });
     await client.connect();
@@ -123,6 +124,9 @@ describe("the second lock", () => {
         "schedule_fires",
         "triggers",
         "trigger_deliveries",
+        "memory_namespaces",
+        "memory_items",
+        "memory_usage",
       ]) {
         expect([table, (await client.query(`SELECT * FROM ${table}`)).rowCount]).toEqual([table, 0]);
       }
@@ -176,7 +180,23 @@ test("another workspace's ids are not found, as if they did not exist, and nothi
   const thread = (await house.api("POST", "/v1/threads", { key: a.key, body: {} })).body;
   const key = (await house.api("POST", "/v1/api-keys", { key: a.key, body: { name: "mine", scopes: ["runs:read"] } }))
     .body.api_key;
+  const memories = [
+    "scope=workspace",
+    "scope=agent&agent=weather",
+    `scope=thread&agent=weather&subject=${thread.id}`,
+    "scope=user&agent=weather&subject=kim",
+  ];
+  for (const place of memories)
+    expect(
+      (await house.api("PUT", `/v1/memory/items/ours?${place}`, { key: a.key, body: { value: "서울" } })).status,
+    ).toBeLessThan(300);
   const paths: [string, string, object?][] = [
+    ...memories.flatMap((place): [string, string, object?][] => [
+      ["GET", `/v1/memory/items/ours?${place}`],
+      ["DELETE", `/v1/memory/items/ours?${place}`],
+    ]),
+    // A namespace of another's thread can't be made.
+    ["PUT", `/v1/memory/items/ours?${memories[2]}`, { value: 1 }],
     ["GET", `/v1/runs/${run.id}`],
     ["GET", `/v1/runs/${run.id}/events`],
     ["GET", `/v1/runs/${run.id}/steps`],
@@ -197,7 +217,17 @@ test("another workspace's ids are not found, as if they did not exist, and nothi
     const found = await house.api(method, path, { key: b.key, ...(body === undefined ? {} : { body }) });
     expect([method, path, found.status, found.body.code]).toEqual([method, path, 404, "not_found"]);
   }
-  for (const path of ["/v1/runs", "/v1/threads", `/v1/usage/records?run_id=${run.id}`]) {
+  for (const place of memories) {
+    const asB = async (method: string, path: string, body?: object) =>
+      (await house.api(method, `/v1/memory${path}?${place}`, { key: b.key, ...(body === undefined ? {} : { body }) }))
+        .body;
+    expect((await asB("GET", "/items")).data).toEqual([]);
+    expect((await asB("POST", "/search", { query: "서울" })).data).toEqual([]);
+    expect(await asB("GET", "/usage")).toMatchObject({ items: 0, bytes: 0, workspace_bytes: 0 });
+    expect(await asB("DELETE", "")).toEqual({ namespaces: 0, items: 0, bytes: 0 });
+    expect((await house.api("GET", `/v1/memory/items/ours?${place}`, { key: a.key })).body.value).toBe("서울");
+  }
+  for (const path of ["/v1/runs", "/v1/threads", "/v1/memory", `/v1/usage/records?run_id=${run.id}`]) {
     expect((await house.api("GET", path, { key: b.key })).body.data).toEqual([]);
   }
   expect((await house.api("GET", `/v1/threads/${thread.id}`, { key: a.key })).status).toBe(200);

@@ -207,6 +207,8 @@ export async function openHouse(
             "schedules:write",
             "triggers:read",
             "triggers:write",
+            "memory:read",
+            "memory:write",
           ],
         },
       });

@@ -33,6 +33,12 @@ export async function brokenInvariants(database: TestDatabase): Promise<string[]
     SELECT 'a run that waits holds tokens' FROM quota_reservations q JOIN runs r ON r.id = q.run_id WHERE r.status = 'waiting' AND q.unit = 'tokens' AND q.amount > 0
     UNION ALL
     SELECT 'usage of ' || r.id FROM runs r
-     WHERE r.input_tokens + r.output_tokens <> COALESCE((SELECT sum(input_tokens + output_tokens) FROM usage_records u WHERE u.run_id = r.id), 0)`);
+     WHERE r.input_tokens + r.output_tokens <> COALESCE((SELECT sum(input_tokens + output_tokens) FROM usage_records u WHERE u.run_id = r.id), 0)
+    UNION ALL
+    SELECT 'memory of ' || n.scope || ' ' || n.subject || ' is counted wrong' FROM memory_namespaces n
+     WHERE n.items = 0 OR (n.items, n.bytes) IS DISTINCT FROM (SELECT (count(*)::int, COALESCE(sum(bytes), 0)::int) FROM memory_items i WHERE i.namespace_id = n.id)
+    UNION ALL
+    SELECT 'memory of ' || w.id || ' is counted wrong' FROM workspaces w
+     WHERE COALESCE((SELECT bytes FROM memory_usage u WHERE u.workspace_id = w.id), 0) <> COALESCE((SELECT sum(bytes) FROM memory_namespaces n WHERE n.workspace_id = w.id), 0)`);
   return rows.map(({ what }) => what);
 }

@@ -1,6 +1,7 @@
 export * from "./events.ts";
 export * from "./ids.ts";
 export * from "./manifest.ts";
+export * from "./memory.ts";
 export * from "./message.ts";
 export * from "./model.ts";
 export * from "./objects.ts";

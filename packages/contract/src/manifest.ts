@@ -21,6 +21,56 @@ export const OnLimit = Type.Enum(["reject", "queue"], {
 });
 export type OnLimit = Static<typeof OnLimit>;
 
+const Canary = Type.Object(
+  {
+    promote: Type.Optional(
+      Type.Object(
+        {
+          runs: Type.Optional(
+            Type.Integer({ minimum: 1, maximum: 1_000_000, description: "When so many runs of it ended" }),
+          ),
+          after: Type.Optional(Duration),
+        },
+        { ...closed, minProperties: 1, description: "When it takes all the traffic: all that is said must hold" },
+      ),
+    ),
+    rollback: Type.Optional(
+      Type.Object(
+        {
+          errorRate: Type.Optional(
+            Type.Number({ minimum: 0, maximum: 1, description: "Share of its runs that failed or expired" }),
+          ),
+          latency: Type.Optional(Duration),
+          costUsd: Type.Optional(Type.Number({ exclusiveMinimum: 0, description: "Of a run, on average" })),
+          minRuns: Type.Optional(
+            Type.Integer({ minimum: 1, maximum: 100_000, description: "Runs before it is judged. Default: 10" }),
+          ),
+        },
+        {
+          ...closed,
+          description:
+            "When it loses its traffic: anything that is exceeded. latency is the 95th percentile, without the time runs wait for somebody",
+        },
+      ),
+    ),
+  },
+  { ...closed, description: "What becomes of the new revision, by how its runs end" },
+);
+
+/** A part of the traffic for a new revision, and the rule it is judged by. */
+export interface Rollout {
+  readonly percent: number;
+  readonly promote?: { readonly runs?: number; readonly after_ms?: number };
+  readonly rollback?: {
+    readonly error_rate?: number;
+    /** The 95th percentile. */
+    readonly latency_ms?: number;
+    /** Millionths of a US dollar a run, on average. */
+    readonly cost_micros?: number;
+    readonly min_runs: number;
+  };
+}
+
 /** What a manifest says of its deployment beside the agent; a change of it makes no revision. */
 export interface DeploySettings {
   readonly onThreadBusy: OnThreadBusy;
@@ -145,6 +195,20 @@ export const AgentManifest = Type.Object(
             }),
           ),
           onLimit: Type.Optional(OnLimit),
+          traffic: Type.Optional(
+            Type.Object(
+              {
+                canary: Type.Integer({
+                  minimum: 1,
+                  maximum: 99,
+                  description:
+                    "Percent of new runs and threads that go to the new revision; the others go where they went",
+                }),
+              },
+              closed,
+            ),
+          ),
+          canary: Type.Optional(Canary),
         },
         closed,
       ),

@@ -21,6 +21,8 @@ export const SCOPES = [
   "schedules:write",
   "triggers:read",
   "triggers:write",
+  "memory:read",
+  "memory:write",
 ] as const;
 export const Scope = Type.Enum([...SCOPES]);
 export type Scope = Static<typeof Scope>;
@@ -97,11 +99,70 @@ export const Revision = Type.Object(
     number: Type.Integer({ minimum: 1 }),
     digest: Type.String({ description: "SHA-256 of the normalised manifest, hex" }),
     spec: Type.Object({}, { additionalProperties: true, description: "The manifest with every default filled in" }),
+    labels: Metadata,
     created_at: Instant,
   },
   closed,
 );
 export type Revision = Static<typeof Revision>;
+
+export const TrafficPart = Type.Object(
+  { revision: Type.Integer({ minimum: 1 }), percent: Type.Integer({ minimum: 0, maximum: 100 }) },
+  closed,
+);
+export type TrafficPart = Static<typeof TrafficPart>;
+
+export const CanaryRule = Type.Object(
+  {
+    revision: Type.Integer({ minimum: 1 }),
+    since: Instant,
+    promote: Type.Optional(
+      Type.Object(
+        { runs: Type.Optional(Count), after_ms: Type.Optional(Count) },
+        { ...closed, description: "All must hold" },
+      ),
+    ),
+    rollback: Type.Optional(
+      Type.Object(
+        {
+          error_rate: Type.Optional(Type.Number()),
+          latency_ms: Type.Optional(Count),
+          cost_micros: Type.Optional(Count),
+          min_runs: Count,
+        },
+        { ...closed, description: "Any that is exceeded" },
+      ),
+    ),
+  },
+  { ...closed, description: "The part of the traffic that a rule judges" },
+);
+export type CanaryRule = Static<typeof CanaryRule>;
+
+export const RELEASE_KINDS = [
+  "deploy",
+  "canary",
+  "traffic",
+  "promote",
+  "rollback",
+  "pause",
+  "resume",
+  "delete",
+] as const;
+export const Release = Type.Object(
+  {
+    number: Type.Integer({ minimum: 1 }),
+    kind: Type.Enum([...RELEASE_KINDS]),
+    revision: Type.Integer({ minimum: 1, description: "The main one" }),
+    digest: Type.String({ description: "Of that revision's manifest" }),
+    traffic: Type.Array(TrafficPart),
+    reason: Nullable(Type.String({ description: "What a rule found" })),
+    note: Nullable(Type.String({ description: "What whoever did it says" })),
+    by: Type.String({ description: "An API key, a user, or `rule`" }),
+    at: Instant,
+  },
+  closed,
+);
+export type Release = Static<typeof Release>;
 
 export const Deployment = Type.Object(
   {
@@ -116,9 +177,15 @@ export const Deployment = Type.Object(
     concurrency: Nullable(
       Type.Integer({ minimum: 1, description: "Runs at a time; null = as many as the plan allows" }),
     ),
+    release: Type.Integer({ minimum: 1, description: "Number of the newest release" }),
+    traffic: Type.Array(TrafficPart, {
+      description: "Where new runs go; a thread stays with the revision of its runs as long as that has a part",
+    }),
+    canary: Nullable(CanaryRule),
+    paused: Nullable(Type.Object({ at: Instant, reason: Nullable(Type.String()) }, closed)),
     health: Type.Object(
       {
-        status: Type.Enum(["ready", "degraded"]),
+        status: Type.Enum(["ready", "degraded", "paused"]),
         reasons: Type.Array(Type.String(), { description: "What is wrong with it, and what that means for runs" }),
       },
       closed,
@@ -137,6 +204,7 @@ export const PlanChange = Type.Object(
     op: Type.Enum(["add", "remove", "change"]),
     before: Type.Optional(Type.Unknown()),
     after: Type.Optional(Type.Unknown()),
+    diff: Type.Optional(Type.String({ description: "Of a long text: unified diff" })),
   },
   closed,
 );
@@ -155,9 +223,7 @@ export const DeployResult = Type.Object(
     action: Type.Enum(["create", "update", "unchanged"]),
     dry_run: Type.Boolean(),
     deployment: Nullable(Deployment),
-    revision: Nullable(
-      Type.Integer({ description: "The revision in force afterwards; null for the plan of a new agent" }),
-    ),
+    revision: Nullable(Type.Integer({ description: "The manifest's revision; null in the plan of one that is new" })),
     digest: Type.String(),
     changes: Type.Array(PlanChange),
     warnings: Type.Array(DeployWarning, { description: "What does not stand in the way of the deployment" }),

@@ -1,6 +1,7 @@
 import type { TSchema } from "typebox";
 import * as events from "./events.ts";
 import { AgentManifest } from "./manifest.ts";
+import * as memory from "./memory.ts";
 import * as objects from "./objects.ts";
 import { PROBLEMS, type ProblemCode, ProblemDetail, ProblemDocument } from "./problem.ts";
 import type { RouteContract } from "./route.ts";
@@ -11,6 +12,7 @@ const named = new Map<object, string>(
   [
     ...Object.entries(objects),
     ...Object.entries(events),
+    ...Object.entries(memory),
     ["AgentManifest", AgentManifest],
     ["Problem", ProblemDocument],
     ["ProblemDetail", ProblemDetail],
@@ -173,6 +175,7 @@ export function openApiDocument(info: { version: string; serverUrl: string }): o
       "threads",
       "models",
       "secrets",
+      "memory",
       "quota",
       "admin",
       "schedules",

@@ -47,6 +47,9 @@ export const PROBLEMS = {
   thread_in_use: [409, "The thread has runs that have not ended"],
   webhook_disabled: [409, "The webhook is disabled"],
   trigger_disabled: [409, "The trigger is disabled"],
+  deployment_paused: [409, "The deployment is paused"],
+  nothing_to_release: [409, "There is nothing to promote or to go back to"],
+  traffic_invalid: [400, "The split of the traffic is not one"],
   precondition_failed: [412, "The resource has changed since it was read"],
   // The manifest
   manifest_syntax: [400, "The manifest is not valid YAML or JSON"],
@@ -77,6 +80,7 @@ export const PROBLEMS = {
   unknown_time_zone: [400, "There is no such time zone"],
   filter_invalid: [400, "The filter is not a schema Maru accepts"],
   // Limits and quota
+  memory_full: [409, "The memory has no room for it"],
   rate_limited: [429, "Too many calls"],
   too_many_attempts: [429, "Too many failed attempts"],
   quota_exhausted: [429, "The quota of the current window is used up"],

@@ -1,16 +1,23 @@
 import Type from "typebox";
 import { DeltaEvent, DurableEvent, SnapshotEvent } from "./events.ts";
 import { AgentManifest, OnThreadBusy } from "./manifest.ts";
+import * as m from "./memory.ts";
 import * as o from "./objects.ts";
 import { SECRET_LIMITS } from "./objects.ts";
 import { operatorRoutes } from "./operator-routes.ts";
 import type { RouteContract } from "./route.ts";
 import * as sc from "./schedules.ts";
 import { closed, Id, Instant, Metadata, Nullable, Page, PageQuery, Text } from "./schema.ts";
-import { NAME_PATTERN } from "./tools.ts";
+import { MemoryScope, NAME_PATTERN } from "./tools.ts";
 import * as tr from "./triggers.ts";
 import * as w from "./webhooks.ts";
 
+const DeploymentParam = Type.Object({ deployment: Type.String({ pattern: NAME_PATTERN }) }, closed);
+const RevisionParam = Type.Object(
+  { agent: Type.String({ pattern: NAME_PATTERN }), number: Type.Integer({ minimum: 1, maximum: 2_147_483_647 }) },
+  closed,
+);
+const Note = Type.String({ minLength: 1, maxLength: 500, description: "Why, for the history" });
 const Email = Type.String({ format: "email", maxLength: 254 });
 const Password = Text(200, 10);
 const AgentParam = Type.Object({ agent: Type.String({ pattern: NAME_PATTERN }) }, closed);
@@ -23,6 +30,9 @@ const ThreadParam = Type.Object({ thread: Id("thread") }, closed);
 /** Any name: one that no secret can have is told so by PUT, and is not found otherwise. */
 const SecretParam = Type.Object({ name: Type.String({ pattern: "^[\\x21-\\x7e]{1,128}$" }) }, closed);
 const AgentScope = Type.Object({ agent: Type.Optional(Type.String({ pattern: NAME_PATTERN })) }, closed);
+/** Any key: one that no item can have is told so by PUT, and is not found otherwise. */
+const MemoryParam = Type.Object({ key: Type.String({ minLength: 1, maxLength: 256 }) }, closed);
+const MemoryPlace = Type.Object(m.placeQuery, closed);
 const IfMatch = Type.Object({ "if-match": Type.Optional(Type.String({ maxLength: 200 })) });
 const page = Type.Object({ ...PageQuery }, closed);
 const YAML = ["application/yaml", "application/x-yaml", "text/yaml"] as const;
@@ -33,6 +43,13 @@ export const CreateRun = Type.Object(
     input: Text(262_144, 1),
     thread_id: Type.Optional(Id("thread")),
     on_thread_busy: Type.Optional(OnThreadBusy),
+    revision: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 2_147_483_647,
+        description: "Of the agent; default: as the deployment's traffic goes",
+      }),
+    ),
     metadata: Type.Optional(Metadata),
   },
   closed,
@@ -118,6 +135,7 @@ const HOOK_PROBLEMS = [
   "invalid_string",
   "body_too_deep",
   "trigger_disabled",
+  "deployment_paused",
   "idempotency_mismatch",
   "thread_busy",
   "thread_full",
@@ -244,8 +262,8 @@ export const routes = {
     description:
       "With `dry_run=true` the reply is the plan and nothing is written. `If-Match` guards against a lost update.",
     access: "agents:write",
-    query: Type.Object({ dry_run: Type.Optional(Type.Boolean()) }, closed),
-    headers: Type.Object({ "if-match": Type.Optional(Type.String({ maxLength: 200 })) }),
+    query: Type.Object({ dry_run: Type.Optional(Type.Boolean()), note: Type.Optional(Note) }, closed),
+    headers: IfMatch,
     body: AgentManifest,
     bodyTypes: YAML,
     replies: { 200: o.DeployResult, 201: o.DeployResult },
@@ -292,6 +310,106 @@ export const routes = {
     params: Type.Object({ deployment: Type.String({ pattern: NAME_PATTERN }) }, closed),
     replies: { 200: o.Deployment },
   },
+  deleteDeployment: {
+    method: "DELETE",
+    path: "/v1/deployments/{deployment}",
+    tag: "deployments",
+    summary: "Delete a deployment: it takes no more runs, those it has come to their end",
+    access: "agents:write",
+    params: DeploymentParam,
+    query: Type.Object(
+      {
+        cancel_runs: Type.Optional(Type.Boolean({ description: "Cancel the runs it has instead of letting them end" })),
+      },
+      closed,
+    ),
+    headers: IfMatch,
+    replies: {
+      200: Type.Object(
+        { name: Type.String(), runs: Type.Integer({ minimum: 0, description: "That had not ended" }) },
+        closed,
+      ),
+    },
+    problems: ["precondition_failed"],
+  },
+  listReleases: {
+    method: "GET",
+    path: "/v1/deployments/{deployment}/releases",
+    tag: "deployments",
+    summary: "What became of the deployment, newest first",
+    access: "agents:read",
+    params: DeploymentParam,
+    query: Type.Object(PageQuery, closed),
+    replies: { 200: Page(o.Release) },
+  },
+  setTraffic: {
+    method: "PUT",
+    path: "/v1/deployments/{deployment}/traffic",
+    tag: "deployments",
+    summary: "Split new runs and threads between revisions",
+    access: "agents:write",
+    params: DeploymentParam,
+    headers: IfMatch,
+    body: Type.Object(
+      { split: Type.Array(o.TrafficPart, { minItems: 1, maxItems: 5 }), note: Type.Optional(Note) },
+      closed,
+    ),
+    replies: { 200: o.Deployment },
+    problems: ["traffic_invalid", "precondition_failed"],
+  },
+  promote: {
+    method: "POST",
+    path: "/v1/deployments/{deployment}/promote",
+    tag: "deployments",
+    summary: "Send all new runs to the canary, or to the revision that is named",
+    access: "agents:write",
+    params: DeploymentParam,
+    headers: IfMatch,
+    body: Type.Object({ revision: Type.Optional(Type.Integer({ minimum: 1 })), note: Type.Optional(Note) }, closed),
+    replies: { 200: o.Deployment },
+    problems: ["nothing_to_release", "precondition_failed"],
+    idempotent: true,
+  },
+  rollback: {
+    method: "POST",
+    path: "/v1/deployments/{deployment}/rollback",
+    tag: "deployments",
+    summary:
+      "Send all new runs back: off the canary, else to the revision before, or to that of the release that is named",
+    access: "agents:write",
+    params: DeploymentParam,
+    headers: IfMatch,
+    body: Type.Object({ release: Type.Optional(Type.Integer({ minimum: 1 })), note: Type.Optional(Note) }, closed),
+    replies: { 200: o.Deployment },
+    problems: ["nothing_to_release", "precondition_failed"],
+    idempotent: true,
+  },
+  pause: {
+    method: "POST",
+    path: "/v1/deployments/{deployment}/pause",
+    tag: "deployments",
+    summary: "Take no new runs; those there are go on",
+    access: "agents:write",
+    params: DeploymentParam,
+    headers: IfMatch,
+    body: Type.Object({ note: Type.Optional(Note) }, closed),
+    replies: { 200: o.Deployment },
+    problems: ["precondition_failed"],
+    idempotent: true,
+  },
+  resume: {
+    method: "POST",
+    path: "/v1/deployments/{deployment}/resume",
+    tag: "deployments",
+    summary: "Take new runs again",
+    access: "agents:write",
+    params: DeploymentParam,
+    headers: IfMatch,
+    body: Type.Object({ note: Type.Optional(Note) }, closed),
+    replies: { 200: o.Deployment },
+    problems: ["precondition_failed"],
+    idempotent: true,
+  },
   // --- agents
   listAgents: {
     method: "GET",
@@ -327,11 +445,44 @@ export const routes = {
     tag: "agents",
     summary: "One revision, with the manifest as it runs",
     access: "agents:read",
-    params: Type.Object(
-      { agent: Type.String({ pattern: NAME_PATTERN }), number: Type.Integer({ minimum: 1, maximum: 2_147_483_647 }) },
+    params: RevisionParam,
+    replies: { 200: o.Revision },
+  },
+  labelRevision: {
+    method: "PATCH",
+    path: "/v1/agents/{agent}/revisions/{number}",
+    tag: "agents",
+    summary: "Set a revision's labels; one that has any is kept for good",
+    access: "agents:write",
+    params: RevisionParam,
+    body: Type.Object({ labels: Metadata }, closed),
+    replies: { 200: o.Revision },
+  },
+  diffRevisions: {
+    method: "GET",
+    path: "/v1/agents/{agent}/revisions/{number}/diff",
+    tag: "agents",
+    summary: "What a revision changes, field by field; long texts as a unified diff",
+    access: "agents:read",
+    params: RevisionParam,
+    query: Type.Object(
+      {
+        with: Type.Optional(
+          Type.Integer({
+            minimum: 1,
+            maximum: 2_147_483_647,
+            description: "The revision compared with; default: the one before",
+          }),
+        ),
+      },
       closed,
     ),
-    replies: { 200: o.Revision },
+    replies: {
+      200: Type.Object(
+        { agent: Type.String(), from: Nullable(Type.Integer()), to: Type.Integer(), changes: Type.Array(o.PlanChange) },
+        closed,
+      ),
+    },
   },
   // --- runs
   createRun: {
@@ -348,7 +499,7 @@ export const routes = {
     body: CreateRun,
     replies: { 200: o.Run, 202: o.Run },
     events: Type.Union([DurableEvent, DeltaEvent, SnapshotEvent]),
-    problems: ["not_found", "thread_busy", "thread_full", ...QUOTA_PROBLEMS],
+    problems: ["not_found", "thread_busy", "thread_full", "deployment_paused", ...QUOTA_PROBLEMS],
     idempotent: true,
   },
   listRuns: {
@@ -645,6 +796,92 @@ export const routes = {
     replies: { 204: null },
     problems: ["precondition_failed"],
   },
+  // --- memory
+  listMemories: {
+    method: "GET",
+    path: "/v1/memory",
+    tag: "memory",
+    summary: "The namespaces that have items, with how many",
+    access: "memory:read",
+    query: Type.Object({ ...PageQuery, ...m.placeQuery, scope: Type.Optional(MemoryScope) }, closed),
+    replies: { 200: Page(m.MemoryNamespace) },
+  },
+  eraseMemory: {
+    method: "DELETE",
+    path: "/v1/memory",
+    tag: "memory",
+    summary: "Remove a namespace with all its items; without `agent` all that agents keep of a thread or an end user",
+    access: "memory:write",
+    query: MemoryPlace,
+    replies: { 200: m.ErasedMemory },
+  },
+  getMemoryUsage: {
+    method: "GET",
+    path: "/v1/memory/usage",
+    tag: "memory",
+    summary: "How much a namespace and the workspace keep, and how much they may",
+    access: "memory:read",
+    query: MemoryPlace,
+    replies: { 200: m.MemoryUsage },
+  },
+  listMemoryItems: {
+    method: "GET",
+    path: "/v1/memory/items",
+    tag: "memory",
+    summary: "A namespace's items by key, those that begin with `prefix`",
+    access: "memory:read",
+    query: Type.Object(
+      { ...PageQuery, ...m.placeQuery, prefix: Type.Optional(Text(m.MEMORY_LIMITS.keyLength)) },
+      closed,
+    ),
+    replies: { 200: Page(m.MemoryItem) },
+  },
+  putMemoryItem: {
+    method: "PUT",
+    path: "/v1/memory/items/{key}",
+    tag: "memory",
+    summary: "Set an item: its value, when it is gone, its embedding",
+    description: "What the item had before is replaced whole. `If-Match` writes only over the version that was read.",
+    access: "memory:write",
+    params: MemoryParam,
+    query: MemoryPlace,
+    headers: IfMatch,
+    body: m.NewMemoryItem,
+    replies: { 200: m.MemoryItem, 201: m.MemoryItem },
+    problems: ["memory_full", "body_too_large", "precondition_failed"],
+  },
+  getMemoryItem: {
+    method: "GET",
+    path: "/v1/memory/items/{key}",
+    tag: "memory",
+    summary: "One item",
+    access: "memory:read",
+    params: MemoryParam,
+    query: MemoryPlace,
+    replies: { 200: m.MemoryItem },
+  },
+  deleteMemoryItem: {
+    method: "DELETE",
+    path: "/v1/memory/items/{key}",
+    tag: "memory",
+    summary: "Remove an item",
+    access: "memory:write",
+    params: MemoryParam,
+    query: MemoryPlace,
+    headers: IfMatch,
+    replies: { 204: null },
+    problems: ["precondition_failed"],
+  },
+  searchMemory: {
+    method: "POST",
+    path: "/v1/memory/search",
+    tag: "memory",
+    summary: "The items of a namespace that fit a text, an embedding or both, the best first",
+    access: "memory:read",
+    query: MemoryPlace,
+    body: m.MemoryQuery,
+    replies: { 200: Type.Object({ data: Type.Array(m.FoundMemoryItem) }, closed) },
+  },
   getQuota: {
     method: "GET",
     path: "/v1/quota",
@@ -818,7 +1055,7 @@ export const routes = {
     access: "schedules:write",
     params: ScheduleParam,
     replies: { 202: o.Run },
-    problems: ["thread_busy", "thread_full", ...QUOTA_PROBLEMS],
+    problems: ["thread_busy", "thread_full", "deployment_paused", ...QUOTA_PROBLEMS],
     idempotent: true,
   },
   listScheduleFires: {

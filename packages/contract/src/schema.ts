@@ -25,5 +25,5 @@ export const Page = <T extends Type.TSchema>(item: T) =>
 
 export const PageQuery = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100, default: 20 })),
-  after: Type.Optional(Type.String({ minLength: 1, maxLength: 512, description: "`next` of the page before" })),
+  after: Type.Optional(Type.String({ minLength: 1, maxLength: 2_500, description: "`next` of the page before" })),
 };

@@ -20,9 +20,13 @@ export const LIMITS = {
   codeMemoryBytes: { default: 33_554_432, min: 16_777_216, max: 134_217_728 },
   /** Of a tool function's source. */
   sourceBytes: 32_768,
+  memoryResults: { default: 5, min: 1, max: 20 },
+  memoryTtlMs: { min: 60_000, max: 31_536_000_000 },
   toolTimeoutMs: { default: 30_000, min: 100, max: 300_000 },
   threadTokens: { default: 120_000, min: 1_000, max: 1_000_000 },
   toolsPerAgent: 128,
+  /** Of an agent's revisions: older ones that never ran, were never released and have no label are removed. */
+  revisionsKept: 100,
   /** Runs below one another: a run that nobody's agent started has none above it. */
   agentDepth: 5,
   fallbacks: 5,
@@ -99,9 +103,12 @@ export const HttpToolManifest = Type.Object(
   closed,
 );
 
+export const BuiltinName = Type.Enum(["calculator", "current_time", "date_math", "json_query", "regex", "text_diff"]);
+export type BuiltinName = Static<typeof BuiltinName>;
+
 export const BuiltinToolManifest = Type.Object(
   {
-    name: Type.Enum(["calculator", "current_time"]),
+    name: BuiltinName,
     type: Type.Literal("builtin"),
     approval: Type.Optional(Approval),
   },
@@ -151,6 +158,36 @@ export const FunctionToolManifest = Type.Object(
   { ...closed, description: "A JavaScript function of your own, run in a sandbox" },
 );
 
+export const MemoryScope = Type.Enum(["workspace", "agent", "thread", "user"], {
+  description:
+    "Whose memory it is: the workspace's (all agents share it), an agent's, or what an agent keeps of a thread or of an end user",
+});
+export type MemoryScope = Static<typeof MemoryScope>;
+
+export const MemoryToolManifest = Type.Object(
+  {
+    name: Type.String({ pattern: "^[A-Za-z0-9_-]{1,57}$", description: "Its tools are NAME_get, NAME_set and so on" }),
+    type: Type.Literal("memory"),
+    description: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 1_024, description: "What it is for; each of its tools begins with it" }),
+    ),
+    scope: MemoryScope,
+    mode: Type.Optional(
+      Type.Enum(["read", "readwrite"], { description: "read: the model can't change it. Default: readwrite" }),
+    ),
+    maxResults: Type.Optional(
+      Type.Integer({
+        minimum: LIMITS.memoryResults.min,
+        maximum: LIMITS.memoryResults.max,
+        description: "Items a search answers",
+      }),
+    ),
+    ttl: Type.Optional(Duration),
+    approval: Type.Optional(Approval),
+  },
+  { ...closed, description: "What the agent remembers from run to run" },
+);
+
 export const AgentToolManifest = Type.Object(
   {
     name: ToolName,
@@ -187,6 +224,7 @@ export const ToolManifest = Type.Union([
   CodeToolManifest,
   FunctionToolManifest,
   AgentToolManifest,
+  MemoryToolManifest,
 ]);
 export type ToolManifest = Static<typeof ToolManifest>;
 
@@ -217,7 +255,7 @@ export type ApprovalSpec = "always" | { readonly when: { readonly [key: string]:
 
 export interface BuiltinToolSpec {
   readonly type: "builtin";
-  readonly name: "calculator" | "current_time";
+  readonly name: BuiltinName;
   readonly approval?: ApprovalSpec;
 }
 
@@ -262,10 +300,25 @@ export interface AgentToolSpec {
   readonly approval?: ApprovalSpec;
 }
 
+export interface MemoryToolSpec {
+  readonly type: "memory";
+  readonly name: string;
+  /** Not there = none. */
+  readonly description?: string;
+  readonly scope: MemoryScope;
+  readonly mode: "read" | "readwrite";
+  readonly maxResults: number;
+  /** Not there = for good. */
+  readonly ttlMs?: number;
+  /** Of its writes. */
+  readonly approval?: ApprovalSpec;
+}
+
 export type ToolSpec =
   | HttpToolSpec
   | BuiltinToolSpec
   | ClientToolSpec
   | CodeToolSpec
   | FunctionToolSpec
-  | AgentToolSpec;
+  | AgentToolSpec
+  | MemoryToolSpec;

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { AgentSpec, PlanChange } from "@maru/contract";
+import { createTwoFilesPatch } from "diff";
 
 /** JSON with sorted keys (RFC 8785 for the values a manifest can hold): equal meaning gives equal bytes. */
 export function canonicalJson(value: unknown): string {
@@ -24,11 +25,21 @@ export function diffSpecs(before: AgentSpec | null, after: AgentSpec): PlanChang
   for (const [path, value] of now) {
     if (!old.has(path)) changes.push({ path, op: "add", after: value });
     else if (canonicalJson(old.get(path)) !== canonicalJson(value))
-      changes.push({ path, op: "change", before: old.get(path), after: value });
+      changes.push({ path, op: "change", before: old.get(path), after: value, ...textDiff(old.get(path), value) });
   }
   for (const [path, value] of old) if (!now.has(path)) changes.push({ path, op: "remove", before: value });
   return changes.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }
+
+/** Of a text of several lines: what changed in it. */
+function textDiff(before: unknown, after: unknown): { diff?: string } {
+  if (typeof before !== "string" || typeof after !== "string") return {};
+  if (before.length > LONG_TEXT || after.length > LONG_TEXT || !`${before}${after}`.trimEnd().includes("\n")) return {};
+  const patch = createTwoFilesPatch("before", "after", before, after, "", "", { context: 3, maxEditLength: 2_000 });
+  return patch === undefined ? {} : { diff: patch.slice(patch.indexOf("--- before")) };
+}
+/** A longer one takes too long to compare. */
+const LONG_TEXT = 131_072;
 
 function leaves(spec: AgentSpec): Map<string, unknown> {
   const found = new Map<string, unknown>();

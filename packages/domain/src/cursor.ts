@@ -17,7 +17,7 @@ export function encodeCursor(
 
 /** The position of a cursor. @throws Problem invalid_cursor */
 export function decodeCursor(text: string, { list, workspace }: Place, key: Uint8Array): string {
-  const match = /^([\w-]{1,256})\.([\w-]{22})$/.exec(text);
+  const match = /^([\w-]{1,2400})\.([\w-]{22})$/.exec(text);
   const position = Buffer.from(match?.[1] ?? "", "base64url").toString("utf8");
   const given = Buffer.from(match?.[2] ?? "", "base64url");
   const wanted = sign(list, workspace, position, key);

@@ -1,4 +1,5 @@
 export { hashApiSecret, type NewKey, newApiKey, parseApiKey, sameBytes } from "./api-key.ts";
+export { type CanaryResults, type CanaryVerdict, judgeCanary } from "./canary.ts";
 export { canonicalJson, diffSpecs, escapePointer, manifestDigest } from "./canonical.ts";
 export { decodeCursor, encodeCursor } from "./cursor.ts";
 export { deeperThan } from "./depth.ts";
@@ -7,6 +8,8 @@ export { limitProblem, perOf, spanSeconds } from "./limit.ts";
 export { type NormaliseDeps, normaliseManifest, refusal as manifestRefusal } from "./manifest/normalise.ts";
 export { type ParsedManifest, type Place, parseManifestDocument } from "./manifest/parse.ts";
 export { durationMs, durationText } from "./manifest/units.ts";
+export { type MemoryPlace, memoryKey, memoryPlace, memoryPlaces } from "./memory/place.ts";
+export { MEMORY_SEARCH, type MemoryTerm, memoryTerms, memoryWords } from "./memory/words.ts";
 export {
   aheadUsOf,
   judgeCall,

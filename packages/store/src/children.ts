@@ -60,6 +60,7 @@ export function createChildren(db: Database, quotas: Quotas) {
       };
       return withWindow(parent.workspaceId, attempt, () => ({
         MR001: () => new Problem("unknown_agent", `There is no deployment named ${child.deployment} any more.`),
+        MR006: () => new Problem("deployment_paused", "That agent takes no runs now."),
         MQ003: () => new Problem("queue_full", "A thousand runs of that agent wait."),
       }));
     },

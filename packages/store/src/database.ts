@@ -25,6 +25,7 @@ export type WorkspaceClient = Pick<
   | "apiKey"
   | "artifact"
   | "deployment"
+  | "release"
   | "revision"
   | "run"
   | "runStep"

@@ -1,6 +1,7 @@
 import {
   type Agent,
   type AgentSpec,
+  type CanaryRule,
   type Deployment,
   type DeploySettings,
   idOf,
@@ -8,9 +9,13 @@ import {
   type OnLimit,
   type OnThreadBusy,
   Problem,
+  type Release,
   type Revision,
+  type Rollout,
+  type TrafficPart,
   uuidOf,
 } from "@maru/contract";
+import type { CanaryResults } from "@maru/domain";
 import { asProblem, type Database, instant, only } from "./database.ts";
 
 /** A deployment as the database knows it; whether its models can be had is another question. */
@@ -26,6 +31,32 @@ export interface DeployRequest {
   /** The ETag the caller last saw, or null. */
   readonly ifMatch: string | null;
   readonly settings: DeploySettings;
+  /** The part of the traffic it gets at first; null = all of it. */
+  readonly rollout: Rollout | null;
+  readonly by: string;
+  readonly note: string | null;
+}
+
+/** A change of what a deployment's runs go by. */
+export interface ReleaseRequest {
+  readonly deployment: string;
+  readonly ifMatch: string | null;
+  readonly by: string;
+  readonly note: string | null;
+  readonly change:
+    | { readonly kind: "traffic"; readonly split: readonly TrafficPart[] }
+    /** Null = the part that is not the main one. */
+    | { readonly kind: "promote"; readonly revision: number | null; readonly reason?: string }
+    /** Null = off the split, else the revision before. */
+    | { readonly kind: "rollback"; readonly release: number | null; readonly reason?: string }
+    | { readonly kind: "pause" | "resume" | "delete" };
+}
+
+/** A canary as its rule sees it. */
+export interface CanaryState extends CanaryResults {
+  readonly deployment: string;
+  readonly version: string;
+  readonly rule: CanaryRule;
 }
 
 /** Agents, their revisions and the deployments that run them. */
@@ -58,10 +89,21 @@ export function createDeployments(db: Database) {
             on_thread_busy: request.settings.onThreadBusy,
             on_limit: request.settings.onLimit,
             concurrency: request.settings.concurrency,
+            canary: request.rollout,
+            by: request.by,
+            note: request.note,
           },
         ]);
         const { r } = only(rows);
-        return { action: r.action, before: r.before, settingsBefore: r.settings_before, revision: r.revision };
+        return {
+          action: r.action,
+          before: r.before,
+          settingsBefore: r.settings_before,
+          revision: r.revision,
+          moved: r.moved,
+          trafficBefore: r.traffic_before,
+          traffic: r.traffic,
+        };
       } catch (error) {
         return asProblem(error, {
           MD001: () => new Problem("name_taken", `The deployment ${request.deployment} belongs to another agent.`),
@@ -73,7 +115,7 @@ export function createDeployments(db: Database) {
     async list(workspaceId: string, limit: number, before: string | null): Promise<StoredDeployment[]> {
       const { workspace, client } = scope(workspaceId);
       const rows = await client.deployment.findMany({
-        where: { workspaceId: workspace, ...(before === null ? {} : { id: { lt: before } }) },
+        where: { workspaceId: workspace, deletedAt: null, ...(before === null ? {} : { id: { lt: before } }) },
         orderBy: { id: "desc" },
         take: limit,
         include,
@@ -87,6 +129,120 @@ export function createDeployments(db: Database) {
       const row = await client.deployment.findFirst({ where: { workspaceId: workspace, name }, include });
       if (row === null) throw new Problem("not_found", `There is no deployment named ${name}.`);
       return { deployment: deploymentObject(row), version: `${row.id}:${row.generation}` };
+    },
+
+    /**
+     * Changes what runs go by, in one statement that also writes the history; the change itself is in force for every run that is
+     * accepted after it.
+     * @throws Problem not_found (also of a revision or release), nothing_to_release, precondition_failed
+     */
+    async release(workspaceId: string, { deployment, ifMatch, by, note, change }: ReleaseRequest): Promise<void> {
+      try {
+        await db.call("SELECT release_deployment($1)", [
+          { workspace_id: uuidOf("workspace", workspaceId), deployment, if_match: ifMatch, by, note, ...change },
+        ]);
+      } catch (error) {
+        asProblem(error, {
+          MD002: () => new Problem("precondition_failed", "Read the deployment again and repeat with its new ETag."),
+          MD003: () => new Problem("not_found", `There is no deployment named ${deployment}.`),
+          MD004: () => new Problem("not_found", "The agent has no such revision."),
+          MD005: () => new Problem("nothing_to_release", "All the traffic goes to one revision already."),
+          MD006: () =>
+            change.kind === "rollback" && change.release !== null
+              ? new Problem("not_found", `The deployment has no release ${change.release}.`)
+              : new Problem("nothing_to_release", "The deployment never ran another revision."),
+        });
+      }
+    },
+
+    /** Releases newest first; `before` is the number the page before ended with. @throws Problem not_found */
+    async releases(workspaceId: string, name: string, limit: number, before: number | null): Promise<Release[]> {
+      const { workspace, client } = scope(workspaceId);
+      const owner = await client.deployment.findFirst({
+        where: { workspaceId: workspace, name },
+        select: { id: true, agentId: true },
+      });
+      if (owner === null) throw new Problem("not_found", `There is no deployment named ${name}.`);
+      const rows = await client.release.findMany({
+        where: {
+          workspaceId: workspace,
+          deploymentId: owner.id,
+          ...(before === null ? {} : { number: { lt: before } }),
+        },
+        orderBy: { number: "desc" },
+        take: limit,
+      });
+      const revisions = await client.revision.findMany({
+        where: { workspaceId: workspace, agentId: owner.agentId, number: { in: rows.map(({ revision }) => revision) } },
+        select: { number: true, digest: true },
+      });
+      const digests = new Map(revisions.map(({ number, digest }) => [number, digest]));
+      return rows.map((row) => ({
+        number: row.number,
+        kind: row.kind as Release["kind"],
+        revision: row.revision,
+        digest: digests.get(row.revision) ?? "",
+        traffic: trafficOf(row),
+        reason: row.reason,
+        note: row.note,
+        by: row.by,
+        at: instant(row.at),
+      }));
+    },
+
+    /** Ids of a deployment's runs that have not ended, oldest first. */
+    async activeRuns(workspaceId: string, id: string): Promise<string[]> {
+      const { workspace, client } = scope(workspaceId);
+      const rows = await client.run.findMany({
+        where: { workspaceId: workspace, deploymentId: uuidOf("deployment", id) as string, finishedAt: null },
+        select: { id: true },
+        orderBy: { id: "asc" },
+      });
+      return rows.map(({ id }) => idOf("run", id));
+    },
+
+    /** Canaries of all workspaces whose rules are to be judged. */
+    async canaries(limit: number): Promise<{ workspaceId: string; deploymentId: string }[]> {
+      const rows = await db.aside<{ workspace_id: string; deployment_id: string }>("SELECT * FROM canaries($1)", [
+        limit,
+      ]);
+      return rows.map((row) => ({
+        workspaceId: idOf("workspace", row.workspace_id),
+        deploymentId: idOf("deployment", row.deployment_id),
+      }));
+    },
+
+    /** Null: it is none any more. */
+    async canary(workspaceId: string, deploymentId: string): Promise<CanaryState | null> {
+      const rows = await db.call<{ r: CanaryRow | null }>("SELECT canary_state($1, $2) AS r", [
+        uuidOf("workspace", workspaceId),
+        uuidOf("deployment", deploymentId),
+      ]);
+      const { r } = only(rows);
+      if (r === null) return null;
+      const { since_ms: sinceMs, latency_ms: latencyMs, cost_micros: costMicros, ...rest } = r;
+      return { ...rest, sinceMs, latencyMs, costMicros };
+    },
+
+    /** Removes up to `limit` revisions that nothing refers to, beyond the newest of each agent; answers how many. */
+    async forgetRevisions(keep: number, limit: number): Promise<number> {
+      const rows = await db.aside<{ n: number }>("SELECT forget_revisions($1, $2) AS n", [keep, limit]);
+      return only(rows).n;
+    },
+
+    /** @throws Problem not_found */
+    async label(
+      workspaceId: string,
+      agent: string,
+      number: number,
+      labels: Readonly<Record<string, string>>,
+    ): Promise<Revision> {
+      const { workspace, client } = scope(workspaceId);
+      await client.revision.updateMany({
+        where: { workspaceId: workspace, agent: { name: agent }, number },
+        data: { labels: { ...labels } },
+      });
+      return this.getRevision(workspaceId, agent, number);
     },
 
     async listAgents(workspaceId: string, limit: number, before: string | null): Promise<Agent[]> {
@@ -148,6 +304,21 @@ interface DeployRow {
   readonly before: AgentSpec | null;
   readonly settings_before: DeploySettings | null;
   readonly revision: number | null;
+  readonly moved: boolean;
+  /** Null = all to one. */
+  readonly traffic_before: TrafficPart[] | null;
+  readonly traffic: TrafficPart[] | null;
+}
+
+interface CanaryRow {
+  readonly deployment: string;
+  readonly version: string;
+  readonly rule: CanaryRule;
+  readonly since_ms: number;
+  readonly runs: number;
+  readonly failed: number;
+  readonly latency_ms: number;
+  readonly cost_micros: number;
 }
 
 function deploymentObject(row: {
@@ -161,6 +332,11 @@ function deploymentObject(row: {
   onThreadBusy: string;
   onLimit: string;
   concurrency: number | null;
+  traffic: unknown;
+  canary: unknown;
+  release: number;
+  pausedAt: Date | null;
+  pauseReason: string | null;
 }): StoredDeployment {
   const { model } = row.current.spec as AgentSpec;
   return {
@@ -173,9 +349,22 @@ function deploymentObject(row: {
     on_thread_busy: row.onThreadBusy as OnThreadBusy,
     on_limit: row.onLimit as OnLimit,
     concurrency: row.concurrency,
+    release: row.release,
+    traffic: trafficOf(row),
+    canary: canaryOf(row.canary),
+    paused: row.pausedAt === null ? null : { at: instant(row.pausedAt), reason: row.pauseReason },
     created_at: instant(row.createdAt),
     updated_at: instant(row.updatedAt),
   };
+}
+
+const trafficOf = ({ traffic, revision }: { traffic: unknown; revision: number }): TrafficPart[] =>
+  (traffic as TrafficPart[] | null) ?? [{ revision, percent: 100 }];
+
+function canaryOf(stored: unknown): CanaryRule | null {
+  if (stored === null) return null;
+  const rule = stored as CanaryRule;
+  return { ...rule, since: instant(rule.since) };
 }
 
 function agentObject(row: {
@@ -200,13 +389,14 @@ function agentObject(row: {
 
 function revisionObject(
   agent: string,
-  row: { number: number; digest: string; spec: unknown; createdAt: Date },
+  row: { number: number; digest: string; spec: unknown; labels: unknown; createdAt: Date },
 ): Revision {
   return {
     agent,
     number: row.number,
     digest: row.digest,
     spec: row.spec as Record<string, unknown>,
+    labels: row.labels as Record<string, string>,
     created_at: instant(row.createdAt),
   };
 }

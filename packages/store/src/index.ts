@@ -6,6 +6,7 @@ import { createDeployments } from "./deployments.ts";
 import { createIdempotency } from "./idempotency.ts";
 import { createJournal } from "./journal.ts";
 import { createLimits } from "./limits.ts";
+import { createMemory } from "./memory.ts";
 import { createModels } from "./models.ts";
 import { createQuotas } from "./quota.ts";
 import { createRuns } from "./runs.ts";
@@ -21,9 +22,10 @@ import { createWebhooks } from "./webhooks.ts";
 export type { Accounts, FoundApiKey, Session } from "./accounts.ts";
 export type { Artifacts, Kept, NewArtifact } from "./artifacts.ts";
 export type { Children, EndedChild } from "./children.ts";
-export type { Deployments, StoredDeployment } from "./deployments.ts";
+export type { CanaryState, Deployments, ReleaseRequest, StoredDeployment } from "./deployments.ts";
 export type { Claim, Journal, JournalWrite, NextRun, StepDone, StepIntent, WriteResult } from "./journal.ts";
 export type { LimitFields } from "./limits.ts";
+export { type Memory, type MemoryWriter, MemoryWriterLost } from "./memory.ts";
 export {
   type CatalogueRow,
   type Endpoint,
@@ -82,6 +84,7 @@ export async function openStore(options: DatabaseOptions) {
     idempotency: createIdempotency(db),
     journal: createJournal(db),
     limits: createLimits(db),
+    memory: createMemory(db),
     models: createModels(db),
     quotas,
     runs: createRuns(db, quotas),

@@ -29,6 +29,8 @@ export interface NewRun {
   /** Estimated tokens of the input alone; instructions and tools are counted once, at deploy. */
   readonly inputTokens: number;
   readonly threadId: string | null;
+  /** Of the agent. Null = as the traffic goes. */
+  readonly revision: number | null;
   /** Null = as the deployment says. */
   readonly onThreadBusy: OnThreadBusy | null;
   readonly metadata: Readonly<Record<string, string>>;
@@ -124,7 +126,7 @@ export function createRuns(db: Database, quotas: Quotas) {
     async check(workspaceId: string, run: NewRun): Promise<Checked> {
       const attempt = async () =>
         only(await db.call<{ r: Checked }>("SELECT check_run($1) AS r", [newRunRow(workspaceId, run)])).r;
-      return withWindow(workspaceId, attempt, () => runRefusals(run));
+      return withWindow(workspaceId, attempt, runRefusals(run));
     },
 
     /**
@@ -133,11 +135,7 @@ export function createRuns(db: Database, quotas: Quotas) {
      * @throws Problem not_found, thread_busy, idempotency_mismatch, quota_exhausted, free_tier_ended
      */
     async create(workspaceId: string, run: NewRun): Promise<Created> {
-      return withWindow(
-        workspaceId,
-        () => insert(workspaceId, run),
-        () => runRefusals(run),
-      );
+      return withWindow(workspaceId, () => insert(workspaceId, run), runRefusals(run));
     },
 
     async get(workspaceId: string, id: string): Promise<Run> {
@@ -343,7 +341,7 @@ export function createRuns(db: Database, quotas: Quotas) {
 export type Runs = ReturnType<typeof createRuns>;
 
 /** What the errors of `create_run` mean to who asked for the run. */
-export const runRefusals = (run: Pick<NewRun, "deployment" | "threadId">) => ({
+export const runRefusals = (run: Pick<NewRun, "deployment" | "threadId" | "revision">) => (error: unknown) => ({
   MR001: () => new Problem("not_found", `There is no deployment named ${run.deployment}.`),
   MR002: () => new Problem("not_found", `There is no thread ${run.threadId}.`),
   MR003: () =>
@@ -356,6 +354,11 @@ export const runRefusals = (run: Pick<NewRun, "deployment" | "threadId">) => ({
     new Problem("queue_full", "A thousand runs of the deployment wait: wait for some to end.", {
       retryAfterMs: 1_000,
     }),
+  MR006: () => {
+    const { reason } = sqlDetail(error) as { reason: string | null };
+    return new Problem("deployment_paused", `${reason === null ? "" : `${reason} `}Resume it, or try again later.`);
+  },
+  MR007: () => new Problem("not_found", `The agent of ${run.deployment} has no revision ${run.revision}.`),
   MR005: () => new Problem("thread_full", "A hundred runs wait their turn in it: wait for some to end."),
 });
 
@@ -370,6 +373,7 @@ export const newRunRow = (workspaceId: string, run: NewRun) => ({
   workspace_id: uuidOf("workspace", workspaceId),
   run_id: uuidOf("run", run.id),
   deployment: run.deployment,
+  revision: run.revision,
   input: run.input,
   input_tokens: run.inputTokens,
   thread_id: run.threadId === null ? null : uuidOf("thread", run.threadId),

@@ -108,7 +108,7 @@ export function createSchedules(db: Database, quotas: Quotas) {
   });
   const fire = async (workspaceId: string, sql: string, row: object, firing: Firing | null): Promise<Fired | null> => {
     const attempt = async () => only(await db.aside<{ r: FiredRow | null }>(sql, [row])).r;
-    const problems = () => (firing !== null && "run" in firing ? runRefusals(firing.run) : {});
+    const problems = firing !== null && "run" in firing ? runRefusals(firing.run) : () => ({});
     const r = await withWindow(workspaceId, attempt, problems);
     if (r === null || r.outcome !== "run") return r as Fired | null;
     return {
@@ -264,7 +264,7 @@ export function createSchedules(db: Database, quotas: Quotas) {
       const r = await withWindow(
         workspaceId,
         async () => only(await db.call<{ r: CreatedRow | null }>("SELECT run_schedule($1) AS r", [row])).r,
-        () => runRefusals(run),
+        runRefusals(run),
       );
       if (r === null) throw missing(scheduleId);
       return {

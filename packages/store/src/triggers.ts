@@ -238,8 +238,10 @@ export function createTriggers(db: Database, quotas: Quotas) {
       const r = await withWindow(
         workspaceId,
         async () => only(await db.call<{ r: CreatedRow }>("SELECT fire_trigger($1) AS r", [row])).r,
-        () => ({
-          ...runRefusals(run),
+        (error) => ({
+          ...runRefusals(run)(error),
+          // The reason is the workspace's, and not its senders'.
+          MR006: () => new Problem("deployment_paused", "It takes no runs at the moment: try again later."),
           MR004: () => new Problem("idempotency_mismatch", "A delivery of that id had another body."),
         }),
       );

@@ -78,7 +78,8 @@ export function createUsage(db: Database) {
         run_id: idOf("run", row.runId),
         step: row.step,
         agent: row.run.deployment.agent.name,
-        deployment: row.run.deployment.name,
+        // Of a deleted one, the name it had.
+        deployment: row.run.deployment.name.split(".", 1)[0] as string,
         model: row.model,
         user: row.run.endUser,
         input_tokens: row.inputTokens,

@@ -1,7 +1,7 @@
 import type { ProblemDetail, ToolSpec } from "@maru/contract";
 import { deeperThan } from "@maru/domain";
 import { prepareAgentTool } from "./agent.ts";
-import { prepareBuiltin } from "./builtin.ts";
+import { prepareBuiltin } from "./builtin/index.ts";
 import { prepareClientTool } from "./client.ts";
 import type { Sandbox } from "./code/sandbox.ts";
 import { prepareCodeTool, prepareFunctionTool } from "./code/tool.ts";
@@ -9,6 +9,7 @@ import type { Egress } from "./egress/index.ts";
 import { checkHttpTool } from "./http/check.ts";
 import { prepareHttpTool } from "./http/index.ts";
 import type { PreparedTool, ToolSet } from "./kind.ts";
+import { type MemoryAccess, prepareMemoryTools } from "./memory/index.ts";
 import { schemaProblems } from "./schema/admit.ts";
 import { createArgumentCheck } from "./schema/check.ts";
 import { createGuard } from "./secrets/guard.ts";
@@ -36,6 +37,7 @@ export type {
   ToolSet,
 } from "./kind.ts";
 export { cutToBytes } from "./kind.ts";
+export type { MemoryAccess } from "./memory/index.ts";
 export { type PinDeps, type Pinned, pinTools } from "./pin.ts";
 export { schemaProblems } from "./schema/admit.ts";
 export { createArgumentCheck } from "./schema/check.ts";
@@ -45,13 +47,15 @@ export interface ToolDeps {
   readonly egress: Egress;
   /** Where code runs; who only looks at declarations and arguments needs none. */
   readonly sandbox?: Sandbox;
+  /** What agents remember; the same. */
+  readonly memory?: MemoryAccess;
 }
 
 /** Makes a revision's tools callable. Whatever its kind, a tool's result passes the guard: that is where secrets end. */
 export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSet {
   const tools = new Map<string, PreparedTool>();
   const guard = createGuard(secretNamesIn(specs));
-  const all = specs.flatMap((spec) => prepared(spec, deps).map((tool) => ({ ...tool, ...policyOf(spec) })));
+  const all = specs.flatMap((spec) => prepared(spec, deps).map((tool) => ({ ...tool, ...policyOf(spec, tool) })));
   for (const tool of all.sort((a, b) => (a.declaration.name < b.declaration.name ? -1 : 1)))
     tools.set(tool.declaration.name, guard(tool));
   return {
@@ -62,7 +66,7 @@ export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSe
 }
 
 /** The tools of one entry of a manifest: one, but for entries that stand for what somebody else declared. */
-function prepared(spec: ToolSpec, { egress, sandbox }: ToolDeps): PreparedTool[] {
+function prepared(spec: ToolSpec, { egress, sandbox, memory }: ToolDeps): PreparedTool[] {
   switch (spec.type) {
     case "agent":
       return [prepareAgentTool(spec)];
@@ -76,12 +80,14 @@ function prepared(spec: ToolSpec, { egress, sandbox }: ToolDeps): PreparedTool[]
       return [prepareFunctionTool(spec, sandbox)];
     case "http":
       return [prepareHttpTool(spec, egress)];
+    case "memory":
+      return prepareMemoryTools(spec, memory);
   }
 }
 
-/** What the manifest says of approval and of outcomes that can't be known. */
-function policyOf(spec: ToolSpec): Pick<PreparedTool, "needsApproval" | "onUnknown"> {
-  if (spec.type === "client") return {};
+/** What the manifest says of approval and of outcomes that can't be known. Of a memory, only what changes it is approved. */
+function policyOf(spec: ToolSpec, { effect }: PreparedTool): Pick<PreparedTool, "needsApproval" | "onUnknown"> {
+  if (spec.type === "client" || (spec.type === "memory" && effect === "safe")) return {};
   const { approval } = spec;
   const wrongWith = typeof approval === "object" ? createArgumentCheck({ type: "object", ...approval.when }) : null;
   return {
@@ -102,7 +108,7 @@ export function checkToolSpec(
     hasSecret?: (name: string) => boolean;
   } = {},
 ): ProblemDetail[] {
-  if (spec.type === "builtin" || spec.type === "code") return [];
+  if (spec.type === "builtin" || spec.type === "code" || spec.type === "memory") return [];
   if (spec.type === "client" || spec.type === "function" || spec.type === "agent")
     return spec.parameters === undefined ? [] : schemaProblems(spec.parameters, `${pointer}/parameters`);
   return [

@@ -1,5 +1,6 @@
 import { LIMITS, type ProblemDetail, type ToolSpec } from "@maru/contract";
 import type { Egress } from "./egress/index.ts";
+import { memoryToolNames } from "./memory/index.ts";
 import type { SecretAccess } from "./secrets/reference.ts";
 
 export interface PinDeps {
@@ -44,7 +45,7 @@ export async function pinTools(tools: readonly ToolSpec[], deps: PinDeps): Promi
 }
 
 /** The names the model will know the tools of an entry by. */
-const namesOf = (spec: ToolSpec): readonly string[] => [spec.name];
+const namesOf = (spec: ToolSpec): readonly string[] => (spec.type === "memory" ? memoryToolNames(spec) : [spec.name]);
 
 /** Entries that stand for several tools must not take one another's names, nor be too many together. */
 function nameProblems(specs: readonly ToolSpec[]): ProblemDetail[] {

@@ -129,7 +129,7 @@ END $$;
 -- As before, with what started it.
 CREATE OR REPLACE FUNCTION run_object(p_workspace uuid, p_run uuid) RETURNS jsonb LANGUAGE sql STABLE AS $$
   SELECT jsonb_build_object(
-    'id', r.id, 'status', r.status, 'deployment', d.name, 'agent', a.name, 'revision', r.revision, 'model', r.model,
+    'id', r.id, 'status', r.status, 'deployment', split_part(d.name, '.', 1), 'agent', a.name, 'revision', r.revision, 'model', r.model,
     'simulated', r.simulated, 'thread_id', r.thread_id, 'input', r.input, 'output', r.output,
     'incomplete_reason', r.incomplete_reason, 'error', r.error, 'metadata', r.metadata,
     'input_tokens', r.input_tokens, 'cached_input_tokens', r.cached_input_tokens, 'output_tokens', r.output_tokens,

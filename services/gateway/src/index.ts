@@ -30,13 +30,13 @@ import { installMetrics } from "./http/metrics.ts";
 import { createPages } from "./http/pages.ts";
 import { answerClientError, installProblems, sendProblem } from "./http/problems.ts";
 import { installReplies } from "./http/replies.ts";
-import { createLaunch } from "./launch.ts";
 import { createRateLimits, installRateLimits } from "./rates/callers.ts";
 import { createTally } from "./rates/local.ts";
 import { artifactRoutes } from "./routes/artifacts.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { deploymentRoutes } from "./routes/deployments.ts";
 import { hookRoutes } from "./routes/hooks.ts";
+import { memoryRoutes } from "./routes/memory.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { operationsRoutes } from "./routes/operations.ts";
 import { operatorRoutes } from "./routes/operator.ts";
@@ -47,6 +47,7 @@ import { secretRoutes } from "./routes/secrets.ts";
 import { threadRoutes } from "./routes/threads.ts";
 import { triggerRoutes } from "./routes/triggers.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
+import { createRunControl } from "./runs.ts";
 import { createHeads } from "./streams/heads.ts";
 
 export { type GatewayConfig, gatewayConfig } from "./config.ts";
@@ -143,8 +144,8 @@ export async function createGateway(deps: {
   const secretReader = createSecretReader({ secrets: store.secrets, sealer: secretSealer, logger: app.log });
   const { serving } = config;
   const allowedHosts = Object.keys(config.egressAllow);
-  const launch = createLaunch({ wakeUps, bus });
   const triggerSealer = sealerFor(TRIGGER_SECRETS);
+  const control = createRunControl({ store, wakeUps, bus });
   const handlers: Handlers = {
     ...authRoutes({
       store,
@@ -159,6 +160,7 @@ export async function createGateway(deps: {
     }),
     ...deploymentRoutes({
       store,
+      control,
       pages,
       serving,
       allowedHosts,
@@ -169,7 +171,7 @@ export async function createGateway(deps: {
     }),
     ...runRoutes({
       store,
-      wakeUps,
+      control,
       bus,
       heads,
       pages,
@@ -181,17 +183,18 @@ export async function createGateway(deps: {
     ...artifactRoutes({ artifacts: store.artifacts }),
     ...threadRoutes({ store, pages }),
     ...modelRoutes({ models: store.models, serving, sealer: sealerFor(ENDPOINT_KEYS), allowedHosts, now }),
+    ...memoryRoutes({ memory: store.memory, pages }),
     ...secretRoutes({ secrets: store.secrets, pages, sealer: secretSealer }),
     ...quotaRoutes({ store, pages, simulated: serving.simulated, now }),
     ...operatorRoutes(admin),
     ...webhookRoutes({ webhooks: store.webhooks, pages, sealer: sealerFor(WEBHOOK_SECRETS), allowedHosts }),
-    ...scheduleRoutes({ store, pages, launch, simulated: serving.simulated }),
+    ...scheduleRoutes({ store, pages, control, simulated: serving.simulated }),
     ...triggerRoutes({ store, pages, sealer: triggerSealer }),
     ...hookRoutes({
       triggers: store.triggers,
       sealer: triggerSealer,
       rateLimits,
-      launch,
+      control,
       simulated: serving.simulated,
       now,
     }),

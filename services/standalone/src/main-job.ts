@@ -44,6 +44,8 @@ export async function firstAccount(url: string, dataDir: string, state: LocalSta
         "schedules:write",
         "triggers:read",
         "triggers:write",
+        "memory:read",
+        "memory:write",
       ],
     },
   });

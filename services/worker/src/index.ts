@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { LIMITS } from "@maru/contract";
 import { createEnvelopeSealer, createSealer, deriveKey, ENDPOINT_KEYS, SECRETS, WEBHOOK_SECRETS } from "@maru/domain";
 import type { EnginePorts } from "@maru/engine";
 import { createLiveBus, createRedisSlots, createWakeUps, type LiveBus, receiveWakeUps } from "@maru/queue";
@@ -13,6 +14,7 @@ import {
 } from "@maru/tools";
 import type { Logger } from "pino";
 import { Counter, Gauge, type Registry } from "prom-client";
+import { createCanaryJudge } from "./canaries.ts";
 import { createChildRuns } from "./children.ts";
 import type { WorkerConfig } from "./config.ts";
 import { createHold } from "./hold.ts";
@@ -52,6 +54,7 @@ const EXPIRE_BATCH = 100;
 const SWEEP_LIMIT = 200;
 const LEAKED_BATCH = 100;
 const FORGET_BATCH = 500;
+const FORGET_NAMESPACES = 50;
 
 /** Executes runs: wake-ups say which to look at, the database says whether there is anything to do. */
 export async function createWorker(deps: {
@@ -99,10 +102,11 @@ export async function createWorker(deps: {
     wake,
     estimateTokens: (text) => models.port.estimateText(null, text),
   });
+  const judge = createCanaryJudge({ deployments: store.deployments, logger });
   const ports: EnginePorts = {
     model: models.port,
     tools: {
-      prepare: (specs) => prepareTools(specs, { egress, sandbox }),
+      prepare: (specs) => prepareTools(specs, { egress, sandbox, memory: store.memory }),
       checker: createArgumentCheck,
       parseArguments,
       secrets: secrets.read,
@@ -190,20 +194,23 @@ export async function createWorker(deps: {
         void work.finally(() => direct.delete(work));
       }
       await children.sweep(SWEEP_LIMIT);
+      await judge(SWEEP_LIMIT);
     } catch (error) {
       logger.warn({ err: error }, "sweep failed");
     }
     if (!stopping) sweeper = setTimeout(() => void sweep(), config.sweepMs * (0.75 + Math.random() / 2));
   };
 
-  /** What is kept only for a time: replies to repeated calls, and the payload of runs that ended long ago. */
+  /** What is kept only for a time: replies to repeated calls, memory, and the payload of runs that ended long ago. */
   const keep = async () => {
     try {
       await store.idempotency.forgetOld();
       await store.quotas.noticeEnding();
+      await store.deployments.forgetRevisions(LIMITS.revisionsKept, FORGET_BATCH);
       const leaked = await store.quotas.expireLeaked(LEAKED_BATCH);
       if (leaked > 0) logger.error({ runs: leaked }, "reservations of runs that had ended were given back");
       while (!stopping && (await store.webhookOutbox.forgetOld(FORGET_BATCH)) >= FORGET_BATCH);
+      while (!stopping && (await store.memory.forgetExpired(FORGET_NAMESPACES)) >= FORGET_NAMESPACES);
       if (config.retentionDays === 0) return;
       const before = new Date(Date.now() - config.retentionDays * 86_400_000);
       while (!stopping && (await store.runs.expirePayloads(before, EXPIRE_BATCH)) === EXPIRE_BATCH);

@@ -53,6 +53,7 @@ export function createScheduler(deps: SchedulerDeps) {
       input,
       inputTokens: deps.estimateTokens(input),
       threadId: schedule.threadId,
+      revision: null,
       onThreadBusy: { skip: null, queue: "enqueue" as const, cancel_previous: "interrupt" as const }[schedule.overlap],
       metadata: schedule.metadata,
       simulated: deps.simulated,

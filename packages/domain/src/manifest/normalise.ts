@@ -8,12 +8,14 @@ import {
   Problem,
   type ProblemCode,
   type ProblemDetail,
+  type Rollout,
   SUBMIT_TOOL,
   type ToolSpec,
 } from "@maru/contract";
 import { closest } from "fastest-levenshtein";
 import type { Place } from "./parse.ts";
 import { milliseconds, type Report, rangeOf } from "./range.ts";
+import { rolloutOf } from "./rollout.ts";
 import { misplacedSecrets } from "./secret-places.ts";
 import { approvalReader, normaliseTool } from "./tool.ts";
 import { byteSize, durationMs } from "./units.ts";
@@ -40,7 +42,7 @@ export interface NormaliseDeps {
 export function normaliseManifest(
   value: unknown,
   deps: NormaliseDeps,
-): { spec: AgentSpec; deployment: string; settings: DeploySettings } {
+): { spec: AgentSpec; deployment: string; settings: DeploySettings; rollout: Rollout | null } {
   const wrong = schemaErrors(value);
   if (wrong.length > 0) throw refusal(wrong, deps);
   const manifest = value as AgentManifest;
@@ -161,13 +163,14 @@ export function normaliseManifest(
       },
     },
   };
+  const rollout = rolloutOf(deploy, report);
   if (errors.length > 0) throw refusal(errors, deps);
   const settings: DeploySettings = {
     onThreadBusy: deploy?.onThreadBusy ?? "reject",
     onLimit: deploy?.onLimit ?? "reject",
     concurrency: deploy?.concurrency ?? null,
   };
-  return { spec: normal, deployment: deploy?.name ?? metadata.name, settings };
+  return { spec: normal, deployment: deploy?.name ?? metadata.name, settings, rollout };
 }
 
 /** One problem of all that is wrong with a manifest, each with its line when the text is known. */

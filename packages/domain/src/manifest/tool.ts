@@ -8,6 +8,7 @@ import {
   type HttpMethod,
   type HttpToolSpec,
   LIMITS,
+  type MemoryToolSpec,
   type ProblemDetail,
   type ToolManifest,
   type ToolSpec,
@@ -39,6 +40,8 @@ export function normaliseTool(tool: ToolManifest, pointer: string, context: Cont
       return func(tool, pointer, context);
     case "http":
       return http(tool, pointer, context);
+    case "memory":
+      return memory(tool, pointer, context);
   }
 }
 
@@ -150,6 +153,19 @@ function http(tool: Of<"http">, pointer: string, context: Context): HttpToolSpec
     ...(tool.on_unknown === undefined || tool.on_unknown === "tell_model" ? {} : { onUnknown: tool.on_unknown }),
   };
 }
+
+const memory = (tool: Of<"memory">, pointer: string, context: Context): MemoryToolSpec => ({
+  type: "memory",
+  name: tool.name,
+  ...(tool.description === undefined ? {} : { description: tool.description }),
+  scope: tool.scope,
+  mode: tool.mode ?? "readwrite",
+  maxResults: tool.maxResults ?? LIMITS.memoryResults.default,
+  ...(tool.ttl === undefined
+    ? {}
+    : { ttlMs: context.range(`${pointer}/ttl`, durationMs(tool.ttl), LIMITS.memoryTtlMs, milliseconds) }),
+  ...context.approval(tool.approval, pointer),
+});
 
 const toolTimeout = (tool: { timeout?: string }, pointer: string, { range }: Context): number =>
   range(

@@ -52,9 +52,12 @@ export function deploymentObject(deployment: StoredDeployment, shelf: Shelf, { s
   const reasons = trouble.flatMap(([name, wrong]) =>
     wrong === null ? [] : [`${wrong} ${consequence(name === model, able)}`],
   );
+  const { paused } = deployment;
+  if (paused !== null)
+    reasons.unshift(`It is paused${paused.reason === null ? "" : ` (${paused.reason})`}: it takes no runs.`);
   return {
     ...deployment,
-    health: { status: reasons.length === 0 ? "ready" : "degraded", reasons },
+    health: { status: paused !== null ? "paused" : reasons.length === 0 ? "ready" : "degraded", reasons },
     simulated: simulated && shelf.find(model)?.endpoint === null,
   };
 }

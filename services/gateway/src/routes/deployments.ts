@@ -7,6 +7,8 @@ import {
   Problem,
   type ProblemCode,
   type ProblemDetail,
+  type Revision,
+  type TrafficPart,
 } from "@maru/contract";
 import {
   diffSpecs,
@@ -17,7 +19,7 @@ import {
   parseManifestDocument,
 } from "@maru/domain";
 import { DEFAULT_MODEL_ID, estimateRequestTokens } from "@maru/model";
-import type { createSecretReader, Store, StoredDeployment } from "@maru/store";
+import type { createSecretReader, ReleaseRequest, Store, StoredDeployment } from "@maru/store";
 import {
   checkSources,
   checkToolSpec,
@@ -29,13 +31,18 @@ import {
   schemaProblems,
   secretNamesIn,
 } from "@maru/tools";
+import type { FastifyRequest } from "fastify";
+import type { Caller } from "../auth/authenticate.ts";
 import type { Handlers } from "../http/bind.ts";
 import type { Pages } from "../http/pages.ts";
 import { deploymentObject, readShelf, type Serving, type Shelf } from "../models/shelf.ts";
+import type { RunControl } from "../runs.ts";
 import { uuidPosition } from "./positions.ts";
+import { answererOf } from "./runs.ts";
 
 export interface DeploymentDeps {
   readonly store: Store;
+  readonly control: RunControl;
   readonly pages: Pages;
   readonly serving: Serving;
   /** Private hosts the operator lets tools reach. */
@@ -49,7 +56,7 @@ export interface DeploymentDeps {
 }
 
 export function deploymentRoutes(deps: DeploymentDeps) {
-  const { store, pages, serving, allowedHosts, egress, sandbox, closing } = deps;
+  const { store, control, pages, serving, allowedHosts, egress, sandbox, closing } = deps;
   const { deployments } = store;
   const shelfOf = (workspaceId: string) => readShelf(store.models, workspaceId, serving);
   const shown = (deployment: StoredDeployment, shelf: Shelf) => deploymentObject(deployment, shelf, serving);
@@ -132,6 +139,27 @@ export function deploymentRoutes(deps: DeploymentDeps) {
       : new Set();
   };
 
+  interface Released {
+    readonly caller: Caller;
+    readonly name: string;
+    readonly request: FastifyRequest;
+    readonly note: string | null;
+  }
+  const releaseOf = ({ caller, name, request, note }: Released, change: ReleaseRequest["change"]) =>
+    deployments.release(caller.workspaceId, {
+      deployment: name,
+      ifMatch: ifMatch(request.headers["if-match"]),
+      by: answererOf(caller),
+      note,
+      change,
+    });
+  const released = async (asked: Released, change: ReleaseRequest["change"]) => {
+    await releaseOf(asked, change);
+    const { deployment, version } = await deployments.get(asked.caller.workspaceId, asked.name);
+    const shelf = await shelfOf(asked.caller.workspaceId);
+    return { status: 200 as const, headers: { etag: `"${version}"` }, body: shown(deployment, shelf) };
+  };
+
   return {
     deploy: async ({ caller, body, query, request }) => {
       const text = body as unknown as string;
@@ -154,7 +182,7 @@ export function deploymentRoutes(deps: DeploymentDeps) {
           checkToolSpec(tool, pointer, { allowedHosts, hasSecret: (name) => secrets.has(name) }),
         locate,
       });
-      const { deployment: name, settings } = normal;
+      const { deployment: name, settings, rollout } = normal;
       await refuseBrokenSources(normal.spec, locate);
       await refuseAgents(caller.workspaceId, normal.spec, name, locate);
       const { tools, problems, warnings } = await pinTools(normal.spec.tools, {
@@ -174,6 +202,9 @@ export function deploymentRoutes(deps: DeploymentDeps) {
         dryRun,
         ifMatch: ifMatch(request.headers["if-match"]),
         settings,
+        rollout,
+        by: answererOf(caller),
+        note: query.note ?? null,
       });
       const before = result.settingsBefore;
       const settingChanges = (Object.keys(settings) as (keyof DeploySettings)[]).flatMap((name): PlanChange[] =>
@@ -192,9 +223,73 @@ export function deploymentRoutes(deps: DeploymentDeps) {
           deployment: current === null ? null : shown(current.deployment, shelf),
           revision: result.revision,
           digest,
-          changes: result.action === "unchanged" ? [] : [...diffSpecs(result.before, spec), ...settingChanges],
+          changes:
+            result.action === "unchanged"
+              ? []
+              : [...diffSpecs(result.before, spec), ...settingChanges, ...trafficChange(result)],
           warnings: warnings.map(({ pointer, code, detail }) => ({ pointer, code, detail })),
         },
+      };
+    },
+
+    deleteDeployment: async ({ caller, params, query, request }) => {
+      const { workspaceId } = caller;
+      const name = params.deployment;
+      const { id } = (await deployments.get(workspaceId, name)).deployment;
+      await releaseOf({ caller, name, request, note: null }, { kind: "delete" });
+      const left = await deployments.activeRuns(workspaceId, id);
+      if (query.cancel_runs === true) for (const run of left) await control.cancel(request, workspaceId, run);
+      return { status: 200, body: { name, runs: left.length } };
+    },
+
+    listReleases: async ({ caller, params, query }) => ({
+      status: 200,
+      body: await pages.read(
+        `releases ${params.deployment}`,
+        caller.workspaceId,
+        query,
+        (limit, before) =>
+          deployments.releases(caller.workspaceId, params.deployment, limit, before === null ? null : Number(before)),
+        ({ number }) => String(number),
+      ),
+    }),
+
+    setTraffic: async ({ caller, params, body, request }) => {
+      const split = trafficOf(body.split);
+      return released(
+        { caller, name: params.deployment, request, note: body.note ?? null },
+        { kind: "traffic", split },
+      );
+    },
+    promote: async ({ caller, params, body, request }) =>
+      released(
+        { caller, name: params.deployment, request, note: body.note ?? null },
+        { kind: "promote", revision: body.revision ?? null },
+      ),
+    rollback: async ({ caller, params, body, request }) =>
+      released(
+        { caller, name: params.deployment, request, note: body.note ?? null },
+        { kind: "rollback", release: body.release ?? null },
+      ),
+    pause: async ({ caller, params, body, request }) =>
+      released({ caller, name: params.deployment, request, note: body.note ?? null }, { kind: "pause" }),
+    resume: async ({ caller, params, body, request }) =>
+      released({ caller, name: params.deployment, request, note: body.note ?? null }, { kind: "resume" }),
+
+    labelRevision: async ({ caller, params, body }) => ({
+      status: 200,
+      body: await deployments.label(caller.workspaceId, params.agent, params.number, body.labels),
+    }),
+
+    diffRevisions: async ({ caller, params, query }) => {
+      const { agent, number } = params;
+      const to = await deployments.getRevision(caller.workspaceId, agent, number);
+      const from = query.with ?? (number > 1 ? number - 1 : null);
+      const before = from === null ? null : await deployments.getRevision(caller.workspaceId, agent, from);
+      const specOf = (revision: Revision) => revision.spec as unknown as AgentSpec;
+      return {
+        status: 200,
+        body: { agent, from, to: number, changes: diffSpecs(before === null ? null : specOf(before), specOf(to)) },
       };
     },
 
@@ -252,6 +347,31 @@ export function deploymentRoutes(deps: DeploymentDeps) {
       body: await deployments.getRevision(caller.workspaceId, params.agent, params.number),
     }),
   } satisfies Partial<Handlers>;
+}
+
+/** Where all the traffic goes to one revision, that is not said. */
+function trafficChange({
+  moved,
+  trafficBefore,
+  traffic,
+}: {
+  moved: boolean;
+  trafficBefore: unknown;
+  traffic: unknown;
+}): PlanChange[] {
+  if (!moved || (trafficBefore === null && traffic === null)) return [];
+  return [{ path: "/deploy/traffic", op: "change", before: trafficBefore, after: traffic }];
+}
+
+/** @throws Problem traffic_invalid */
+function trafficOf(split: readonly TrafficPart[]): TrafficPart[] {
+  const refuse = (detail: string): never => {
+    throw new Problem("traffic_invalid", detail, { errors: [{ pointer: "/split", code: "traffic_invalid", detail }] });
+  };
+  const sum = split.reduce((total, { percent }) => total + percent, 0);
+  if (sum !== 100) refuse(`The parts must sum to 100 percent, and these sum to ${sum}.`);
+  if (new Set(split.map(({ revision }) => revision)).size < split.length) refuse("A revision may have one part only.");
+  return split.filter(({ percent }) => percent > 0);
 }
 
 /** The version an If-Match header names; null when there is none or it is `*`. */

@@ -17,15 +17,15 @@ import type { NewRun, Store } from "@maru/store";
 import { createArgumentCheck } from "@maru/tools";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { BODY_DEPTH, type Handlers } from "../http/bind.ts";
-import type { Launch } from "../launch.ts";
 import type { RateLimits } from "../rates/callers.ts";
+import type { RunControl } from "../runs.ts";
 import { MESSAGE_TOKENS } from "./runs.ts";
 
 export interface HookDeps {
   readonly triggers: Store["triggers"];
   readonly sealer: Sealer;
   readonly rateLimits: RateLimits;
-  readonly launch: Launch;
+  readonly control: Pick<RunControl, "begun">;
   readonly simulated: boolean;
   readonly now: () => number;
 }
@@ -34,7 +34,7 @@ const INPUT_LENGTH = 262_144;
 const METADATA_LENGTH = 512;
 
 /** What others send in. Everything in a body is somebody else's text: it is filled into places, and never read as anything more. */
-export function hookRoutes({ triggers, sealer, rateLimits, launch, simulated, now }: HookDeps) {
+export function hookRoutes({ triggers, sealer, rateLimits, control, simulated, now }: HookDeps) {
   /**
    * Whose the trigger is. The same answer, after the same work, for one that is not there and for one that is somebody else's.
    * @throws Problem invalid_credentials
@@ -72,7 +72,7 @@ export function hookRoutes({ triggers, sealer, rateLimits, launch, simulated, no
       }
       const fired = await triggers.fire(workspaceId, id, key, run);
       if (fired.replayed) return { status: 200 as const, body: { outcome: "repeated" as const, run_id: fired.runId } };
-      launch(request, workspaceId, fired);
+      control.begun(request, workspaceId, fired);
       return { status: 202 as const, body: { outcome: "run" as const, run_id: fired.runId } };
     } catch (error) {
       if (error instanceof Problem)
@@ -141,6 +141,7 @@ function runOf(trigger: Trigger, key: string | null, text: string, simulated: bo
     deployment: trigger.deployment,
     input,
     inputTokens: estimateTokens(input) + MESSAGE_TOKENS,
+    revision: null,
     threadId: threadOf(trigger, uuid, document),
     onThreadBusy: trigger.on_thread_busy,
     metadata: Object.fromEntries(metadata),

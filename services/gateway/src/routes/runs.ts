@@ -1,7 +1,7 @@
 import { type AgentSpec, type BodyOf, newId, Problem, type RequiredAction, type Routes } from "@maru/contract";
 import { canonicalJson } from "@maru/domain";
 import { estimateTokens } from "@maru/model";
-import type { LiveBus, WakeUps } from "@maru/queue";
+import type { LiveBus } from "@maru/queue";
 import type { Answers, NewRun, RunNotice, Store, StoredEvent } from "@maru/store";
 import { type Egress, prepareTools } from "@maru/tools";
 import type { FastifyReply, FastifyRequest } from "fastify";
@@ -10,6 +10,7 @@ import type { StreamTimes } from "../config.ts";
 import { type Handlers, STREAMED, type Streamed } from "../http/bind.ts";
 import type { Pages } from "../http/pages.ts";
 import { readShelf, type Serving } from "../models/shelf.ts";
+import type { RunControl } from "../runs.ts";
 import type { Heads } from "../streams/heads.ts";
 import { renderEvent } from "../streams/render.ts";
 import { sendEvents } from "../streams/sse.ts";
@@ -18,7 +19,7 @@ import { uuidPosition } from "./positions.ts";
 
 export interface RunDeps {
   readonly store: Store;
-  readonly wakeUps: WakeUps;
+  readonly control: RunControl;
   readonly bus: LiveBus;
   readonly heads: Heads;
   readonly pages: Pages;
@@ -46,7 +47,8 @@ const MAX_WAIT_SECONDS = 60;
 export const MESSAGE_TOKENS = 8;
 
 export function runRoutes(deps: RunDeps) {
-  const { store, wakeUps, bus, pages, serving, egress, closing } = deps;
+  const { store, control, bus, pages, serving, egress, closing } = deps;
+  const { wake } = control;
   const { simulated } = serving;
   const { runs } = store;
 
@@ -68,12 +70,6 @@ export function runRoutes(deps: RunDeps) {
     });
     return STREAMED;
   };
-
-  /** The row is the truth and the wake-up only a hint: when it can't be sent, the sweeper sends it later. */
-  const wake = (request: FastifyRequest, workspaceId: string, { runId, epoch }: { runId: string; epoch: number }) =>
-    void wakeUps
-      .send({ workspaceId, runId }, { epoch, recovered: false })
-      .catch((error) => request.log.warn({ err: error, runId }, "wake-up not sent; the sweeper will"));
 
   const answer = async (request: FastifyRequest, workspaceId: string, runId: string, answers: Answers) => {
     const { run, resumed } = await runs.answer(workspaceId, runId, answers);
@@ -198,15 +194,8 @@ export function runRoutes(deps: RunDeps) {
     }),
 
     cancelRun: async ({ caller, params, request }) => {
-      const { run, next } = await runs.cancel(caller.workspaceId, params.run);
-      const ended = run.finished_at !== null;
-      // A running one hears of it here at once, and from its next lease renewal in any case.
-      bus.publish(params.run, ended ? { kind: "reload" } : { kind: "cancel" });
-      if (next !== null) wake(request, caller.workspaceId, next);
-      if (ended)
-        for (const child of await store.children.cancelBelow(caller.workspaceId, params.run))
-          bus.publish(child.runId, { kind: child.ended ? "reload" : "cancel" });
-      return { status: ended ? 200 : 202, body: run };
+      const run = await control.cancel(request, caller.workspaceId, params.run);
+      return { status: run.finished_at === null ? 202 : 200, body: run };
     },
 
     submitToolResults: async ({ caller, params, body, request }) => {
@@ -304,6 +293,7 @@ export const newRunOf = (
   input: body.input,
   inputTokens: estimateTokens(body.input) + MESSAGE_TOKENS,
   threadId: body.thread_id ?? null,
+  revision: body.revision ?? null,
   onThreadBusy: body.on_thread_busy ?? null,
   metadata: body.metadata ?? {},
   simulated,
@@ -323,8 +313,8 @@ function sourceOf({ schedule_id: schedule, trigger_id: trigger }: { schedule_id?
   return trigger === undefined ? {} : ({ source: { kind: "trigger", id: trigger } } as const);
 }
 
-/** Who answers: the API key, or the person. */
-const answererOf = (caller: Caller): string => caller.apiKeyId ?? caller.user?.id ?? caller.workspaceId;
+/** Who asks: the API key, or the person. */
+export const answererOf = (caller: Caller): string => caller.apiKeyId ?? caller.user?.id ?? caller.workspaceId;
 
 /** @throws Problem when a request answers one call twice */
 function unique(answers: readonly { call_id: string }[], field: string): void {

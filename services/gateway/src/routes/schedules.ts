@@ -14,7 +14,7 @@ import type { ScheduleFields, ScheduleMove, Store, StoredSchedule } from "@maru/
 import type { FastifyRequest } from "fastify";
 import type { Handlers } from "../http/bind.ts";
 import type { Pages } from "../http/pages.ts";
-import type { Launch } from "../launch.ts";
+import type { RunControl } from "../runs.ts";
 import { ifMatch } from "./deployments.ts";
 import { uuidPosition } from "./positions.ts";
 import { newRunOf } from "./runs.ts";
@@ -22,7 +22,7 @@ import { newRunOf } from "./runs.ts";
 export interface ScheduleDeps {
   readonly store: Pick<Store, "schedules" | "deployments" | "threads">;
   readonly pages: Pages;
-  readonly launch: Launch;
+  readonly control: Pick<RunControl, "begun">;
   readonly simulated: boolean;
 }
 
@@ -38,7 +38,7 @@ const DEFAULTS: Omit<ScheduleFields, "name" | "deployment" | "cron" | "input"> =
   paused: false,
 };
 
-export function scheduleRoutes({ store, pages, launch, simulated }: ScheduleDeps) {
+export function scheduleRoutes({ store, pages, control, simulated }: ScheduleDeps) {
   const { schedules } = store;
 
   /** The schedule to change, if it is as the caller last saw it. @throws Problem not_found, precondition_failed */
@@ -136,7 +136,7 @@ export function scheduleRoutes({ store, pages, launch, simulated }: ScheduleDeps
         simulated,
       );
       const made = await schedules.runNow(workspaceId, schedule.id, run, now);
-      launch(request, workspaceId, { runId: made.run.id, ...made });
+      control.begun(request, workspaceId, { runId: made.run.id, ...made });
       return { status: 202, headers: { location: `/v1/runs/${made.run.id}` }, body: made.run };
     },
 

@@ -1,0 +1,37 @@
+import { Problem } from "@maru/contract";
+import { judgeCanary } from "@maru/domain";
+import type { Deployments } from "@maru/store";
+import type { Logger } from "pino";
+
+/**
+ * Promotes canaries and takes them back, by their rules. Any number of workers may judge at once: a release names the version of
+ * the deployment that was judged, so what somebody changed meanwhile stands.
+ */
+export function createCanaryJudge(deps: { deployments: Deployments; logger: Logger }) {
+  const { deployments, logger } = deps;
+  return async (limit: number): Promise<void> => {
+    for (const { workspaceId, deploymentId } of await deployments.canaries(limit)) {
+      const state = await deployments.canary(workspaceId, deploymentId);
+      if (state === null) continue;
+      const verdict = judgeCanary(state.rule, state);
+      if (verdict.kind === "wait") continue;
+      const { kind, reason } = verdict;
+      const change =
+        kind === "promote"
+          ? ({ kind, revision: state.rule.revision, reason } as const)
+          : ({ kind, release: null, reason } as const);
+      try {
+        await deployments.release(workspaceId, {
+          deployment: state.deployment,
+          ifMatch: state.version,
+          by: "rule",
+          note: null,
+          change,
+        });
+        logger.info({ workspaceId, deployment: state.deployment, verdict: kind, reason }, "canary judged");
+      } catch (error) {
+        if (!(error instanceof Problem) || error.code !== "precondition_failed") throw error;
+      }
+    }
+  };
+}
