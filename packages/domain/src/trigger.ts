@@ -16,7 +16,7 @@ const DELIVERY_ID = /^[\x21-\x7e]{1,255}$/;
 export const newTriggerSecret = (auth: TriggerAuth): string =>
   auth === "standard_webhooks" ? newWebhookSecret() : `mtr_${randomBytes(SECRET_BYTES).toString("base64url")}`;
 
-/** What came to a trigger, as far as it says who sent it. Headers that were sent twice count as not sent. */
+/** What came to a trigger, as far as it says who sent it. */
 export interface ShownToTrigger {
   readonly token: string | null;
   readonly id: string | null;

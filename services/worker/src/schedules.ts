@@ -97,9 +97,9 @@ export function createScheduler(deps: SchedulerDeps) {
     const policy: SchedulePolicy = { ...schedule, key: schedule.id };
     const { missed, fire, next } = fireStep(policy, schedule.nextAt, due.now);
     const move = { nextAt: next, wakeAt: next === null ? null : dueAt(policy, next), missed };
-    if (missed !== null) fires.inc({ outcome: "missed" }, missed.count);
     if (fire === null) {
-      await schedules.fire(due, schedule, { ...move, firing: null });
+      const moved = await schedules.fire(due, schedule, { ...move, firing: null });
+      if (moved !== null && missed !== null) fires.inc({ outcome: "missed" }, missed.count);
       return;
     }
     const run = runOf(schedule, fire);

@@ -36,7 +36,7 @@ const METADATA_LENGTH = 512;
 /** What others send in. Everything in a body is somebody else's text: it is filled into places, and never read as anything more. */
 export function hookRoutes({ triggers, sealer, rateLimits, control, simulated, now }: HookDeps) {
   /**
-   * Whose the trigger is. The same answer, after the same work, for one that is not there and for one that is somebody else's.
+   * Whose the trigger is. The same answer, after a signature was judged, for one that is not there and for one that does not open.
    * @throws Problem invalid_credentials
    */
   const open = async (id: string, shown: ShownToTrigger): Promise<string> => {
