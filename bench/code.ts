@@ -1,6 +1,6 @@
 import type { FunctionToolSpec } from "@maru/contract";
-import { createEgress, createSandbox, prepareTools, SANDBOX_DEFAULTS } from "@maru/tools";
-import { callContext } from "@maru/tools/testing";
+import { createSandbox, prepareTools, SANDBOX_DEFAULTS } from "@maru/tools";
+import { callContext, toolDeps } from "@maru/tools/testing";
 import { load, median, percentile } from "./load.ts";
 
 /** About a millisecond of work in V8, so that the ratio is not only that of an empty call. */
@@ -29,7 +29,7 @@ export async function codeBench(): Promise<void> {
     timeoutMs: 5_000,
     memoryBytes: 32 << 20,
   };
-  const tool = prepareTools([spec], { egress: createEgress(), sandbox }).get("primes");
+  const tool = prepareTools([spec], toolDeps({ sandbox })).get("primes");
   const bare = new Function(`return ${BODY}`)() as (args: unknown) => unknown;
   const context = callContext();
   const { processes } = SANDBOX_DEFAULTS;

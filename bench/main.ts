@@ -3,7 +3,9 @@
 import { admissionBench } from "./admission.ts";
 import { codeBench } from "./code.ts";
 import { journalBench, recoveryBench } from "./durability.ts";
+import { httpToolBench } from "./http-tool.ts";
 import { inFlightBench } from "./in-flight.ts";
+import { mcpBench } from "./mcp.ts";
 import { memoryBench } from "./memory.ts";
 import { pathBench } from "./path.ts";
 import { rateLimitsBench } from "./rate-limits.ts";
@@ -18,6 +20,8 @@ const wanted = (name: string) => which.length === 0 || which.includes(name);
 console.log(`Node ${process.version}, ${process.platform} ${process.arch}`);
 if (wanted("assembler")) await assemblerBench();
 if (wanted("code")) await codeBench();
+if (wanted("http-tool")) await httpToolBench();
+if (wanted("mcp")) await mcpBench();
 if (wanted("first-token")) {
   const bench = await openBench();
   try {

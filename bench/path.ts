@@ -1,7 +1,7 @@
 import { type Message, type ModelRequest, newId } from "@maru/contract";
 import { createModelClient, findModel } from "@maru/model";
-import { createEgress, parseArguments, prepareTools } from "@maru/tools";
-import { callContext } from "@maru/tools/testing";
+import { parseArguments, prepareTools } from "@maru/tools";
+import { callContext, toolDeps } from "@maru/tools/testing";
 import { load, median, percentile } from "./load.ts";
 import type { Bench } from "./setup.ts";
 
@@ -63,7 +63,7 @@ export async function pathBench(bench: Bench): Promise<void> {
 /** The agent loop as anyone would write it: call the model, run the tool, call the model. */
 function loop(bench: Bench): () => Promise<void> {
   const client = createModelClient({ baseUrl: `${bench.modelUrl}/v1`, apiKey: "bench", simulated: true });
-  const tools = prepareTools([{ type: "builtin", name: "calculator" }], { egress: createEgress() });
+  const tools = prepareTools([{ type: "builtin", name: "calculator" }], toolDeps());
   const model = findModel("k-exaone");
   if (model === undefined) throw new Error("no model");
   return async () => {

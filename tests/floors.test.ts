@@ -31,6 +31,7 @@ const OUTSIDE: Record<string, readonly string[]> = {
   "@prisma/adapter-pg": ["store"],
   openai: ["model"],
   undici: ["tools"],
+  "@modelcontextprotocol/client": ["tools"],
   "@fastify/jwt": ["gateway"],
 };
 

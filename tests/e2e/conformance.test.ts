@@ -117,6 +117,9 @@ test("every operation of the OpenAPI document answers as the document says", asy
   for (const path of ["/v1/secrets", "/v1/secrets/KEY"]) expect([path, (await get(path)).status]).toEqual([path, 200]);
   await house.api("DELETE", "/v1/secrets/KEY", { key });
 
+  const policy = { egress: { allow: null, deny: ["*.evil.example"] }, tools: { deny: ["kind:code"] } };
+  expect((await house.api("PUT", "/v1/policy", { key, body: policy })).status).toBe(200);
+  expect((await get("/v1/policy")).body).toMatchObject(policy);
   const place = "scope=user&agent=weather&subject=kim";
   await house.api("PUT", `/v1/memory/items/city?${place}`, { key, body: { value: "서울", embedding: [1, 0] } });
   for (const path of [

@@ -207,6 +207,7 @@ export async function openHouse(
             "schedules:write",
             "triggers:read",
             "triggers:write",
+            "policy:manage",
             "memory:read",
             "memory:write",
           ],

@@ -6,6 +6,7 @@ export * from "./message.ts";
 export * from "./model.ts";
 export * from "./objects.ts";
 export * from "./openapi.ts";
+export * from "./policy.ts";
 export * from "./problem.ts";
 export * from "./route.ts";
 export * from "./routes.ts";

@@ -119,6 +119,7 @@ export type ModelErrorCode =
   | "model_unauthorized"
   | "model_not_found"
   | "model_bad_request"
+  | "policy_denied"
   | "context_overflow"
   | "upstream_rate_limited"
   | "upstream_unavailable"

@@ -21,6 +21,7 @@ export const SCOPES = [
   "schedules:write",
   "triggers:read",
   "triggers:write",
+  "policy:manage",
   "memory:read",
   "memory:write",
 ] as const;
@@ -223,7 +224,12 @@ export const DeployResult = Type.Object(
     action: Type.Enum(["create", "update", "unchanged"]),
     dry_run: Type.Boolean(),
     deployment: Nullable(Deployment),
-    revision: Nullable(Type.Integer({ description: "The manifest's revision; null in the plan of one that is new" })),
+    revision: Nullable(
+      Type.Integer({
+        description:
+          "The manifest's revision; in a plan that changes something, the main one as it is: null where there is none yet",
+      }),
+    ),
     digest: Type.String(),
     changes: Type.Array(PlanChange),
     warnings: Type.Array(DeployWarning, { description: "What does not stand in the way of the deployment" }),
@@ -309,6 +315,16 @@ export const RequiredAction = Type.Object(
             description:
               "approval: may the call be made? outcome: it was made once and a crash hid what came of it: shall it be made again?",
           }),
+          annotations: Type.Optional(
+            Type.Object(
+              {
+                title: Type.Optional(Type.String()),
+                read_only: Type.Optional(Type.Boolean({ description: "It changes nothing" })),
+                destructive: Type.Optional(Type.Boolean({ description: "What it changes may not be undone" })),
+              },
+              { ...closed, description: "What is said of the tool's effects; nothing holds it to that" },
+            ),
+          ),
         },
         closed,
       ),

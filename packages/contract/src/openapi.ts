@@ -175,6 +175,7 @@ export function openApiDocument(info: { version: string; serverUrl: string }): o
       "threads",
       "models",
       "secrets",
+      "policy",
       "memory",
       "quota",
       "admin",

@@ -5,6 +5,7 @@ import * as m from "./memory.ts";
 import * as o from "./objects.ts";
 import { SECRET_LIMITS } from "./objects.ts";
 import { operatorRoutes } from "./operator-routes.ts";
+import * as p from "./policy.ts";
 import type { RouteContract } from "./route.ts";
 import * as sc from "./schedules.ts";
 import { closed, Id, Instant, Metadata, Nullable, Page, PageQuery, Text } from "./schema.ts";
@@ -283,8 +284,15 @@ export const routes = {
       "source_invalid",
       "template_error",
       "url_not_allowed",
+      "host_denied",
+      "tool_denied",
       "header_not_allowed",
       "effect_class_invalid",
+      "document_unavailable",
+      "document_invalid",
+      "operation_not_found",
+      "operation_invalid",
+      "auth_missing",
       "secret_not_found",
       "secret_not_allowed_here",
       "name_taken",
@@ -718,7 +726,7 @@ export const routes = {
     body: o.NewModelEndpoint,
     idempotent: true,
     replies: { 201: o.Model },
-    problems: ["name_taken", "url_not_allowed", "limit_out_of_range"],
+    problems: ["name_taken", "url_not_allowed", "host_denied", "limit_out_of_range"],
   },
   updateModel: {
     method: "PATCH",
@@ -730,7 +738,7 @@ export const routes = {
     headers: Type.Object({ "if-match": Type.Optional(Type.String({ maxLength: 200 })) }),
     body: o.ModelEndpointChange,
     replies: { 200: o.Model },
-    problems: ["read_only", "url_not_allowed", "limit_out_of_range", "precondition_failed"],
+    problems: ["read_only", "url_not_allowed", "host_denied", "limit_out_of_range", "precondition_failed"],
   },
   deleteModel: {
     method: "DELETE",
@@ -794,6 +802,29 @@ export const routes = {
     query: AgentScope,
     headers: IfMatch,
     replies: { 204: null },
+    problems: ["precondition_failed"],
+  },
+  // --- policy
+  getPolicy: {
+    method: "GET",
+    path: "/v1/policy",
+    tag: "policy",
+    summary: "What the workspace lets its agents reach and use",
+    access: "agents:read",
+    replies: { 200: p.WorkspacePolicy },
+  },
+  putPolicy: {
+    method: "PUT",
+    path: "/v1/policy",
+    tag: "policy",
+    summary: "Set what agents may reach and use, as a whole: deployments are held to it, and calls of what is deployed",
+    description:
+      "In force with the next deployment, and within two seconds for runs under way. Hosts come back as they are " +
+      "compared: small letters, and xn--… for other scripts.",
+    access: "policy:manage",
+    headers: IfMatch,
+    body: p.PolicyRules,
+    replies: { 200: p.WorkspacePolicy },
     problems: ["precondition_failed"],
   },
   // --- memory
@@ -1178,7 +1209,7 @@ export const routes = {
     access: "webhooks:manage",
     body: w.NewWebhook,
     replies: { 201: w.WebhookWithSecret },
-    problems: ["url_not_allowed", "limit_out_of_range"],
+    problems: ["url_not_allowed", "host_denied", "limit_out_of_range"],
     idempotent: true,
   },
   listWebhooks: {
@@ -1209,7 +1240,7 @@ export const routes = {
     headers: Type.Object({ "if-match": Type.Optional(Type.String({ maxLength: 200 })) }),
     body: w.WebhookChange,
     replies: { 200: w.Webhook },
-    problems: ["url_not_allowed", "precondition_failed"],
+    problems: ["url_not_allowed", "host_denied", "precondition_failed"],
   },
   deleteWebhook: {
     method: "DELETE",

@@ -8,6 +8,9 @@ export const NAME_PATTERN = "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$";
 /** K-EXAONE's hosts accept function names of this form only (Friendli's OpenAPI document). */
 export const TOOL_NAME_PATTERN = "^[A-Za-z0-9_-]{1,64}$";
 
+/** Leaves room for the name of a server's tool. */
+export const MCP_NAME_PATTERN = "^[A-Za-z0-9_-]{1,32}$";
+
 export const LIMITS = {
   steps: { default: 20, min: 1, max: 200 },
   tokens: { default: 200_000, min: 1_000, max: 2_000_000 },
@@ -23,8 +26,24 @@ export const LIMITS = {
   memoryResults: { default: 5, min: 1, max: 20 },
   memoryTtlMs: { min: 60_000, max: 31_536_000_000 },
   toolTimeoutMs: { default: 30_000, min: 100, max: 300_000 },
+  /** Of an HTTP tool's reply, all pages and tries together. */
+  responseBytes: { default: 8_388_608, min: 1, max: 8_388_608 },
+  retries: { default: 2, min: 0, max: 5 },
+  redirects: { min: 0, max: 3 },
+  pages: { default: 5, min: 2, max: 20 },
+  /** Places a reply's parts are picked from. */
+  selections: 32,
+  /** Of `http_fetch`. */
+  fetchHosts: 64,
   threadTokens: { default: 120_000, min: 1_000, max: 1_000_000 },
   toolsPerAgent: 128,
+  /** Of a document that is fetched at deploy. */
+  documentBytes: 4_194_304,
+  /** Of all that a revision keeps of one OpenAPI document. */
+  pinnedBytes: 262_144,
+  selectors: 256,
+  /** Of all that a revision keeps of one MCP server's tools. */
+  mcpPinnedBytes: 524_288,
   /** Of an agent's revisions: older ones that never ran, were never released and have no label are removed. */
   revisionsKept: 100,
   /** Runs below one another: a run that nobody's agent started has none above it. */
@@ -72,6 +91,82 @@ export const OnUnknown = Type.Enum(["tell_model", "fail", "ask"], {
     "person whether to make it again. Default: tell_model",
 });
 export type OnUnknown = Static<typeof OnUnknown>;
+export const Annotations = Type.Object(
+  {
+    title: Type.Optional(Type.String({ minLength: 1, maxLength: 128, pattern: "^[^\\u0000-\\u001f]*$" })),
+    readOnly: Type.Optional(Type.Boolean({ description: "It changes nothing. Default: true for GET and HEAD" })),
+    destructive: Type.Optional(
+      Type.Boolean({ description: "What it changes may not be undone. Default: true for DELETE" }),
+    ),
+  },
+  { ...closed, description: "What a person who approves a call is told of its effects" },
+);
+export type Annotations = Static<typeof Annotations>;
+
+/** RFC 6901, empty for the whole document. */
+const POINTER = "^(?:/(?:[^~/]|~[01])*)*$";
+const JsonPointer = (description: string) => Type.String({ pattern: POINTER, maxLength: 512, description });
+
+const Response = Type.Object(
+  {
+    // One schema by hand: of a union every branch would complain about the same mistake.
+    select: Type.Optional(
+      Type.Unsafe<string | Record<string, string>>({
+        type: ["string", "object"],
+        pattern: POINTER,
+        maxLength: 512,
+        minProperties: 1,
+        maxProperties: LIMITS.selections,
+        additionalProperties: JsonPointer("A JSON pointer: /items/0/id"),
+        description:
+          "A JSON pointer (RFC 6901): only what it leads to goes to the model; or several by name, which make an object. " +
+          "With pagination they begin at each item",
+      }),
+    ),
+    type: Type.Optional(
+      Type.Enum(["json", "text", "any"], {
+        description:
+          "What the reply must be: JSON, text, or anything (what is not text is kept beside the prompt). Default: any, with select json",
+      }),
+    ),
+    maxBytes: Type.Optional(
+      Type.Union([...ByteSize.anyOf], {
+        description: "Of the reply, all pages together; more is an error. Default and maximum: 8MiB",
+      }),
+    ),
+  },
+  { ...closed, description: "What of a reply the model reads. Errors (HTTP 400 and above) are read whole" },
+);
+
+const Pagination = Type.Object(
+  {
+    next: Type.String({
+      pattern: "^(?:link|(?:/(?:[^~/]|~[01])*)+)$",
+      maxLength: 512,
+      description: "Where a page names the next: a JSON pointer, or link for the header Link with rel=next (RFC 8288)",
+    }),
+    as: Type.Optional(
+      Type.String({
+        pattern: "^(?:url|query:[^\\s\\p{Cc}]{1,128})$",
+        description:
+          "What stands there: url, the next page's URL, of the same origin; or query:NAME, a value for that query parameter of the " +
+          "first URL. Default: url",
+      }),
+    ),
+    items: Type.Optional(
+      JsonPointer("JSON pointer to a page's list; the lists of all pages are one. Default: the page is a list itself"),
+    ),
+    maxPages: Type.Optional(
+      Type.Integer({
+        minimum: LIMITS.pages.min,
+        maximum: LIMITS.pages.max,
+        description: `Pages read at most, ${LIMITS.pages.min} to ${LIMITS.pages.max}. Default: ${LIMITS.pages.default}`,
+      }),
+    ),
+  },
+  { ...closed, description: "Reads further pages of a list; only for tools that are safe. Default: only the first" },
+);
+
 const ToolName = Type.String({ pattern: TOOL_NAME_PATTERN });
 const Parameters = Type.Object({}, { additionalProperties: true, description: "JSON Schema of the arguments" });
 
@@ -92,24 +187,78 @@ export const HttpToolManifest = Type.Object(
             description: "JSON sent as the body; a string that is just `{name}` becomes the argument itself",
           }),
         ),
+        form: Type.Optional(
+          Type.Record(
+            Type.String(),
+            Type.Unsafe<string | string[]>({
+              type: ["string", "array"],
+              maxLength: 4_096,
+              items: { type: "string", maxLength: 4_096 },
+              maxItems: 32,
+              description: "A template, or several: the key is repeated",
+            }),
+            {
+              maxProperties: 128,
+              description:
+                "Sent as the body in application/x-www-form-urlencoded, instead of `body`; an argument that is a list repeats its key",
+            },
+          ),
+        ),
       },
       closed,
+    ),
+    response: Type.Optional(Response),
+    pagination: Type.Optional(Pagination),
+    retries: Type.Optional(
+      Type.Integer({
+        minimum: LIMITS.retries.min,
+        maximum: LIMITS.retries.max,
+        description:
+          "Times a call that failed in passing (no connection, 408, 429, 500, 502, 503, 504) is sent again within its timeout, with " +
+          `the same Idempotency-Key. Default: ${LIMITS.retries.default} where effect is safe or idempotent; at_most_once is never sent again`,
+      }),
+    ),
+    redirects: Type.Optional(
+      Type.Integer({
+        minimum: LIMITS.redirects.min,
+        maximum: LIMITS.redirects.max,
+        description:
+          "Redirects followed, each through the guard; another server gets no header that has a secret. Default: 0, a redirect is an error",
+      }),
     ),
     timeout: Type.Optional(Duration),
     effect: Type.Optional(EffectClass),
     approval: Type.Optional(Approval),
     on_unknown: Type.Optional(OnUnknown),
+    annotations: Type.Optional(Annotations),
   },
   closed,
 );
 
-export const BuiltinName = Type.Enum(["calculator", "current_time", "date_math", "json_query", "regex", "text_diff"]);
+export const BuiltinName = Type.Enum([
+  "calculator",
+  "current_time",
+  "date_math",
+  "http_fetch",
+  "json_query",
+  "regex",
+  "text_diff",
+]);
 export type BuiltinName = Static<typeof BuiltinName>;
 
 export const BuiltinToolManifest = Type.Object(
   {
     name: BuiltinName,
     type: Type.Literal("builtin"),
+    hosts: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 260 }), {
+        minItems: 1,
+        maxItems: LIMITS.fetchHosts,
+        description:
+          "Of http_fetch: the only hosts it may read from, example.com, example.com:8443 or *.example.com (its subdomains). Without it " +
+          "the model may ask any public server for any URL, and so tell that server what it knows",
+      }),
+    ),
     approval: Type.Optional(Approval),
   },
   closed,
@@ -158,6 +307,46 @@ export const FunctionToolManifest = Type.Object(
   { ...closed, description: "A JavaScript function of your own, run in a sandbox" },
 );
 
+const McpToolNames = Type.Array(Type.String({ minLength: 1, maxLength: 128 }), { maxItems: 128 });
+
+export const McpToolManifest = Type.Object(
+  {
+    name: Type.String({
+      pattern: MCP_NAME_PATTERN,
+      description: "The model knows the server's tools by this name, `_` and their own",
+    }),
+    type: Type.Literal("mcp"),
+    url: Type.Optional(Type.String({ minLength: 1, maxLength: 2_048 })),
+    transport: Type.Optional(
+      Type.Enum(["auto", "streamable-http", "sse"], {
+        description:
+          "auto: streamable HTTP, and HTTP with SSE (2024-11-05) where the server has no more. Default: auto",
+      }),
+    ),
+    headers: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 4_096 }))),
+    command: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 1_024, description: "A server on stdio, for local development only" }),
+    ),
+    args: Type.Optional(Type.Array(Type.String({ maxLength: 4_096 }), { maxItems: 64 })),
+    env: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 4_096 }))),
+    allow: Type.Optional(McpToolNames),
+    deny: Type.Optional(McpToolNames),
+    timeout: Type.Optional(Duration),
+    effect: Type.Optional(EffectClass),
+    effects: Type.Optional(Type.Record(Type.String(), EffectClass)),
+    trustAnnotations: Type.Optional(
+      Type.Boolean({
+        description:
+          "Whether the server's hints decide what has no `effect` here: readOnlyHint is safe, idempotentHint idempotent",
+      }),
+    ),
+    approval: Type.Optional(Approval),
+    approvals: Type.Optional(Type.Record(Type.String(), Approval)),
+    on_unknown: Type.Optional(OnUnknown),
+  },
+  { ...closed, description: "The tools of an MCP server, as they are when the agent is deployed" },
+);
+
 export const MemoryScope = Type.Enum(["workspace", "agent", "thread", "user"], {
   description:
     "Whose memory it is: the workspace's (all agents share it), an agent's, or what an agent keeps of a thread or of an end user",
@@ -186,6 +375,102 @@ export const MemoryToolManifest = Type.Object(
     approval: Type.Optional(Approval),
   },
   { ...closed, description: "What the agent remembers from run to run" },
+);
+
+const Selector = Type.String({
+  minLength: 1,
+  maxLength: 512,
+  description: "Operations by operationId, by `GET /path`, or by `tag:NAME`; * stands for any text",
+});
+const Selectors = (description: string) => Type.Array(Selector, { maxItems: LIMITS.selectors, description });
+const SecretText = (description: string) => Type.String({ minLength: 1, maxLength: 4_096, description });
+
+export const OpenApiToolManifest = Type.Object(
+  {
+    name: Type.String({
+      pattern: TOOL_NAME_PATTERN,
+      maxLength: 32,
+      description: "Names the entry, and begins its tools' names unless toolPrefix is given",
+    }),
+    type: Type.Literal("openapi"),
+    document: Type.Object(
+      {
+        url: Type.Optional(
+          Type.String({
+            minLength: 1,
+            maxLength: 2_048,
+            description: "Fetched once, at deploy; JSON or YAML, at most 4 MiB",
+          }),
+        ),
+        inline: Type.Optional(Type.Object({}, { additionalProperties: true, description: "The document itself" })),
+      },
+      { ...closed, description: "An OpenAPI document of version 3.0, 3.1 or 3.2, by url or inline" },
+    ),
+    server: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 2_048,
+        description: "Where calls go. Default: the document's first server, its variables at their defaults",
+      }),
+    ),
+    operations: Type.Optional(
+      Type.Object(
+        {
+          include: Type.Optional(Selectors("Default: all")),
+          exclude: Type.Optional(Selectors("Left out of what include chooses. Default: none")),
+        },
+        { ...closed, description: "Which operations become tools" },
+      ),
+    ),
+    headers: Type.Optional(
+      Type.Record(Type.String(), Type.String({ maxLength: 4_096 }), { description: "Sent with every call" }),
+    ),
+    query: Type.Optional(
+      Type.Record(Type.String(), Type.String({ maxLength: 2_048 }), { description: "Sent with every call" }),
+    ),
+    auth: Type.Optional(
+      Type.Record(
+        Type.String(),
+        // One schema by hand: of a union every branch would complain about the same mistake.
+        Type.Unsafe<string | { username: string; password: string }>({
+          type: ["string", "object"],
+          minLength: 1,
+          maxLength: 4_096,
+          properties: {
+            username: SecretText("Of HTTP basic authentication"),
+            password: SecretText("Of HTTP basic authentication"),
+          },
+          required: ["username", "password"],
+          additionalProperties: false,
+          description: "The key or token, `${secrets.NAME}`; for HTTP basic a username and a password",
+        }),
+        { maxProperties: 16, description: "Credentials by the name of the document's security scheme" },
+      ),
+    ),
+    timeout: Type.Optional(Duration),
+    approval: Type.Optional(Approval),
+    on_unknown: Type.Optional(OnUnknown),
+    overrides: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            operations: Type.Array(Selector, { minItems: 1, maxItems: LIMITS.selectors }),
+            effect: Type.Optional(EffectClass),
+            approval: Type.Optional(Approval),
+          },
+          closed,
+        ),
+        { maxItems: 64, description: "What some of the operations do otherwise; of several that fit the last counts" },
+      ),
+    ),
+    toolPrefix: Type.Optional(
+      Type.String({
+        pattern: "^[A-Za-z0-9_-]{0,32}$",
+        description: "Begins the names of the tools. Default: the entry's name and an underscore",
+      }),
+    ),
+  },
+  { ...closed, description: "The operations of an OpenAPI document, each a tool" },
 );
 
 export const AgentToolManifest = Type.Object(
@@ -223,6 +508,8 @@ export const ToolManifest = Type.Union([
   ClientToolManifest,
   CodeToolManifest,
   FunctionToolManifest,
+  OpenApiToolManifest,
+  McpToolManifest,
   AgentToolManifest,
   MemoryToolManifest,
 ]);
@@ -242,13 +529,44 @@ export interface HttpToolSpec {
     readonly headers: Readonly<Record<string, string>>;
     readonly query: Readonly<Record<string, string>>;
     readonly body: unknown;
+    /** Not there = the body is JSON. */
+    readonly form?: Readonly<Record<string, string | readonly string[]>>;
   };
+  /** Not there = all of it, whatever it is. */
+  readonly response?: HttpResponseSpec;
+  /** Not there = only the first page. */
+  readonly pagination?: PaginationSpec;
+  /** Not there = 2, or none where effect is at_most_once. */
+  readonly retries?: number;
+  /** Not there = 0. */
+  readonly redirects?: number;
   readonly timeoutMs: number;
   readonly effect: EffectClass;
   /** Not there = never. */
   readonly approval?: ApprovalSpec;
   /** Not there = tell_model. */
   readonly onUnknown?: OnUnknown;
+  /** Beside, or instead of, what the method says. */
+  readonly annotations?: Annotations;
+}
+
+export interface HttpResponseSpec {
+  /** A JSON pointer, or several by name. */
+  readonly select?: string | Readonly<Record<string, string>>;
+  /** Not there = any, with `select` json. */
+  readonly type?: "json" | "text";
+  /** Not there = 8 MiB. */
+  readonly maxBytes?: number;
+}
+
+export interface PaginationSpec {
+  /** A JSON pointer, or `link`. */
+  readonly next: string;
+  /** `url`, or `query:` and the name of a parameter. */
+  readonly as: string;
+  /** A JSON pointer. */
+  readonly items: string;
+  readonly maxPages: number;
 }
 
 export type ApprovalSpec = "always" | { readonly when: { readonly [key: string]: unknown } };
@@ -256,6 +574,8 @@ export type ApprovalSpec = "always" | { readonly when: { readonly [key: string]:
 export interface BuiltinToolSpec {
   readonly type: "builtin";
   readonly name: BuiltinName;
+  /** Of `http_fetch`, in lower case. Not there = every public host. */
+  readonly hosts?: readonly string[];
   readonly approval?: ApprovalSpec;
 }
 
@@ -286,6 +606,150 @@ export interface FunctionToolSpec {
   readonly timeoutMs: number;
   readonly memoryBytes: number;
   readonly approval?: ApprovalSpec;
+}
+
+export interface OpenApiToolSpec {
+  readonly type: "openapi";
+  readonly name: string;
+  /** `inline` is there until the entry is pinned. */
+  readonly document: { readonly url?: string; readonly inline?: { readonly [key: string]: unknown } };
+  /** Not there = the document's. */
+  readonly server?: string;
+  readonly operations: { readonly include: readonly string[]; readonly exclude: readonly string[] };
+  readonly headers: Readonly<Record<string, string>>;
+  readonly query: Readonly<Record<string, string>>;
+  readonly auth: Readonly<Record<string, string | { readonly username: string; readonly password: string }>>;
+  readonly timeoutMs: number;
+  /** Not there = never. */
+  readonly approval?: ApprovalSpec;
+  /** Not there = tell_model. */
+  readonly onUnknown?: OnUnknown;
+  readonly overrides: readonly {
+    readonly operations: readonly string[];
+    readonly effect?: EffectClass;
+    readonly approval?: ApprovalSpec | "never";
+  }[];
+  readonly toolPrefix: string;
+  /** What the document said when the revision was made; nothing else of it is ever used. In every revision, not before. */
+  readonly pinned?: PinnedDocument;
+}
+
+export interface PinnedDocument {
+  /** Of the bytes that were fetched; of an inline document, of its canonical JSON. Hex. */
+  readonly sha256: string;
+  readonly openapi: string;
+  readonly title: string;
+  readonly version: string;
+  /** Ways to say who calls, by the names the document gives them; only those that operations use. */
+  readonly schemes: Readonly<Record<string, PinnedScheme>>;
+  /** By the name of the tool. */
+  readonly operations: Readonly<Record<string, PinnedOperation>>;
+}
+
+export interface PinnedScheme {
+  readonly in: "header" | "query" | "cookie";
+  /** Of the header (in lower case), query parameter or cookie. */
+  readonly name: string;
+  /** Before the credential: `Bearer `. */
+  readonly prefix: string;
+  /** The credential is a username and a password. */
+  readonly basic?: true;
+}
+
+export interface PinnedOperation {
+  readonly method: HttpMethod;
+  /** Without a slash at its end. */
+  readonly server: string;
+  /** Begins with a slash; `{name}` stands for a path parameter. */
+  readonly path: string;
+  readonly description: string;
+  /** JSON Schema 2020-12 with `type: object`. */
+  readonly parameters: { readonly [key: string]: unknown };
+  readonly places: readonly PinnedParameter[];
+  /** Not there = no body. Its argument is `body`. */
+  readonly body?: PinnedBody;
+  /** Names of `schemes` that go with a call, all of them. */
+  readonly auth: readonly string[];
+  readonly effect: EffectClass;
+  /** Not there = never. */
+  readonly approval?: ApprovalSpec;
+}
+
+export type ParameterStyle = "simple" | "label" | "matrix" | "form" | "spaceDelimited" | "pipeDelimited" | "deepObject";
+
+/** How an argument is written into a request. */
+export interface PinnedParameter {
+  readonly argument: string;
+  readonly in: "path" | "query" | "header" | "cookie";
+  /** As the server calls it. */
+  readonly name: string;
+  /** `json`: as one JSON text, whatever its type. */
+  readonly style: ParameterStyle | "json";
+  readonly explode: boolean;
+}
+
+export interface PinnedBody {
+  readonly kind: "json" | "form" | "multipart" | "text";
+  /** As in Content-Type; a multipart body adds its boundary. */
+  readonly mediaType: string;
+  /** Of a form's fields that are not simply repeated. */
+  readonly fields?: Readonly<Record<string, { readonly style: ParameterStyle | "json"; readonly explode: boolean }>>;
+}
+
+export type McpTransport = "streamable-http" | "sse" | "stdio";
+
+/** Where an MCP server is, and as whom to come. Headers and environment may refer to secrets. */
+export type McpServer =
+  | {
+      readonly url: string;
+      readonly transport: "auto" | "streamable-http" | "sse";
+      readonly headers: Readonly<Record<string, string>>;
+    }
+  | {
+      readonly command: string;
+      readonly args: readonly string[];
+      readonly env: Readonly<Record<string, string>>;
+    };
+
+export interface McpToolSpec {
+  readonly type: "mcp";
+  readonly name: string;
+  readonly server: McpServer;
+  /** Names with `*` for any characters. Not there = all. */
+  readonly allow?: readonly string[];
+  readonly deny?: readonly string[];
+  readonly timeoutMs: number;
+  readonly effect?: EffectClass;
+  readonly effects?: Readonly<Record<string, EffectClass>>;
+  readonly trustAnnotations?: true;
+  readonly approval?: ApprovalSpec;
+  readonly approvals?: Readonly<Record<string, ApprovalSpec | "never">>;
+  readonly onUnknown?: OnUnknown;
+  /** What the server said at deploy; not there before it was asked. */
+  readonly pinned?: McpPinned;
+}
+
+export interface McpPinned {
+  /** As the server calls itself. */
+  readonly server: { readonly name: string; readonly version: string };
+  readonly protocol: string;
+  readonly transport: McpTransport;
+  /** By the model's name for it, so that a diff of revisions names what changed. */
+  readonly tools: Readonly<Record<string, McpPinnedTool>>;
+}
+
+export interface McpPinnedTool {
+  /** The server's name for it. */
+  readonly tool: string;
+  readonly description: string;
+  readonly parameters: { readonly [key: string]: unknown };
+  readonly effect: EffectClass;
+  readonly approval?: ApprovalSpec;
+  readonly annotations?: { readonly title?: string; readonly readOnly?: boolean; readonly destructive?: boolean };
+  /** SHA-256 of what a call relies on: the input schema, and the hints where they are trusted. */
+  readonly digest: string;
+  /** SHA-256 of the rest of the definition: what it says about itself. */
+  readonly aboutDigest: string;
 }
 
 export interface AgentToolSpec {
@@ -321,4 +785,6 @@ export type ToolSpec =
   | CodeToolSpec
   | FunctionToolSpec
   | AgentToolSpec
-  | MemoryToolSpec;
+  | MemoryToolSpec
+  | OpenApiToolSpec
+  | McpToolSpec;

@@ -83,6 +83,7 @@ export const WEBHOOK_ERRORS = [
   "timeout",
   "unreachable",
   "egress_blocked",
+  "policy_denied",
   "secret_unreadable",
   "webhook_disabled",
 ] as const;

@@ -10,6 +10,7 @@ export { type ParsedManifest, type Place, parseManifestDocument } from "./manife
 export { durationMs, durationText } from "./manifest/units.ts";
 export { type MemoryPlace, memoryKey, memoryPlace, memoryPlaces } from "./memory/place.ts";
 export { MEMORY_SEARCH, type MemoryTerm, memoryTerms, memoryWords } from "./memory/words.ts";
+export { allowsHost, deniesTool, hostPattern, OPEN_POLICY } from "./policy.ts";
 export {
   aheadUsOf,
   judgeCall,

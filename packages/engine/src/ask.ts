@@ -7,6 +7,7 @@ import type { ModelFailure, ModelPort, ModelRoute } from "./ports.ts";
 const MAY_FALL_BACK: ReadonlySet<string> = new Set([
   "model_not_found",
   "model_unauthorized",
+  "policy_denied",
   "upstream_rate_limited",
   "upstream_unavailable",
   "stream_interrupted",
@@ -120,7 +121,7 @@ const storable = (failure: ModelFailure): ModelFailure => ({ ...failure, message
 
 /** A failure after which a new step may be tried although part of the old one was seen. */
 export const mayAskAgain = ({ code }: ModelFailure): boolean =>
-  MAY_FALL_BACK.has(code) && code !== "model_not_found" && code !== "model_unauthorized";
+  MAY_FALL_BACK.has(code) && !["model_not_found", "model_unauthorized", "policy_denied"].includes(code);
 
 export const sum = (a: TokenUsage | null, b: TokenUsage): TokenUsage =>
   a === null

@@ -53,7 +53,8 @@ export interface ModelFailure {
 }
 
 export interface ToolsPort {
-  prepare(tools: readonly ToolSpec[]): ToolSet;
+  /** Under the policy of the workspace. */
+  prepare(workspaceId: string, tools: readonly ToolSpec[]): ToolSet;
   /** What is wrong with a value by a schema, in words the model can act on; null when nothing is. */
   checker(schema: JsonSchema): (value: unknown) => string | null;
   /** Values of secrets as they are now: an agent's own before the workspace's; those that are not there are left out. */

@@ -1,7 +1,7 @@
 import { LIMITS, type ToolCall } from "@maru/contract";
 import { storableText } from "@maru/domain";
 import type { Claim, JournalWrite, ModelOutput, StepDone, StoredStep, ToolOutput } from "@maru/store";
-import { approvalIntent, intentsOf } from "./calls.ts";
+import { approvalIntent, deniedAmong, intentsOf } from "./calls.ts";
 import type { End } from "./end.ts";
 import { ClaimLost, openJournal, type RunOutcome } from "./journal-run.ts";
 import { approvalOf, isAsked, lastTurn, maxSeq, ownSteps, usedTokens } from "./journal-state.ts";
@@ -38,7 +38,7 @@ export async function executeRun(
   ports.pass?.("claimed");
   const journal = openJournal(claim, ports);
   const { steps } = journal;
-  const prepared = ports.tools.prepare(spec.tools);
+  const prepared = ports.tools.prepare(claim.workspaceId, spec.tools);
   const submission =
     spec.output === undefined
       ? null
@@ -78,7 +78,8 @@ export async function executeRun(
       return journal.finish(journal.incomplete("max_steps"), entry);
     const spent = usedTokens(journal.after(entry.done));
     const spare = Math.max(0, spec.limits.tokens - spent - spec.model.maxOutputTokens);
-    const { begun, all } = intentsOf(calls, maxSeq(steps) + 1, tools, ports.tools.parseArguments, spare);
+    const denied = await deniedAmong(calls, tools);
+    const { begun, all } = intentsOf(calls, maxSeq(steps) + 1, tools, ports.tools.parseArguments, spare, denied);
     if (begun.length === 0) return journal.wait({ ...entry, start: all });
     const result = await journal.append({ ...entry, start: all, reserveTokens: reserveAfter(output, calls.length) });
     if (!result.room) {
@@ -124,7 +125,8 @@ export async function executeRun(
       const policy = isUnknown ? (tools.get(step.name)?.onUnknown ?? "tell_model") : "tell_model";
       left--;
       if (policy === "ask") {
-        const question = approvalIntent(first + asked++ - before, step.seq, step.input, "outcome");
+        const annotations = tools.get(step.name)?.annotations;
+        const question = approvalIntent(first + asked++ - before, step.seq, step.input, "outcome", annotations);
         await journal.append({ done: [], halt: [step.seq], start: [question] });
         return;
       }
@@ -161,12 +163,16 @@ export async function executeRun(
 
   /** Starts the run a call of another agent stands for; what it can't be started for is the call's result. */
   const startChild = async (step: ChildStep): Promise<ToolOutput | null> => {
-    const { agent } = tools.get(step.name) ?? {};
+    const tool = tools.get(step.name);
+    const { agent } = tool ?? {};
     const refuse = (code: string, output: string): ToolOutput => ({ output, isError: true, code });
     const parsed = ports.tools.parseArguments(approvalOf(steps, step.seq)?.output?.arguments ?? step.input.arguments);
     if (agent === undefined || !parsed.ok) return refuse("unknown_tool", `There is no tool named ${step.name}.`);
     if (step.input.tokens < LIMITS.tokens.min)
       return refuse("budget_exhausted", "Too little is left of this run's budget to ask another agent.");
+    // What an attempt before began has a run already, and that run has its own calls judged.
+    if (step.epoch === claim.epoch && (await tool?.denied?.()))
+      return refuse("policy_denied", "The workspace's policy does not allow this tool.");
     mustHold();
     const input = storableText(agent.inputOf(parsed.value));
     const result = await ports.children.start(claim, {

@@ -19,7 +19,16 @@ import type { CanaryResults } from "@maru/domain";
 import { asProblem, type Database, instant, only } from "./database.ts";
 
 /** A deployment as the database knows it; whether its models can be had is another question. */
-export type StoredDeployment = Omit<Deployment, "simulated" | "health">;
+export type StoredDeployment = Omit<Deployment, "simulated" | "health"> & { readonly drifts: readonly ToolDrift[] };
+
+/** Where a tool that others declare is not what it was when the deployment's revision was made. */
+export interface ToolDrift {
+  /** The manifest's name for who declares it. */
+  readonly entry: string;
+  readonly tool: string;
+  readonly what: "gone" | "parameters" | "description";
+  readonly since: string;
+}
 
 export interface DeployRequest {
   readonly spec: AgentSpec;
@@ -61,7 +70,10 @@ export interface CanaryState extends CanaryResults {
 
 /** Agents, their revisions and the deployments that run them. */
 export function createDeployments(db: Database) {
-  const include = { current: { select: { spec: true } }, agent: { select: { name: true } } } as const;
+  const include = {
+    current: { select: { spec: true, drifts: { orderBy: { since: "asc" } } } },
+    agent: { select: { name: true } },
+  } as const;
   const scope = (workspaceId: string) => {
     const workspace = uuidOf("workspace", workspaceId) as string;
     return { workspace, client: db.forWorkspace(workspace) };
@@ -110,6 +122,16 @@ export function createDeployments(db: Database) {
           MD002: () => new Problem("precondition_failed", "Read the deployment again and repeat with its new ETag."),
         });
       }
+    },
+
+    /** Notes what a call of a run found of a tool; null: it is what it was at deploy. */
+    async noteDrift(
+      workspaceId: string,
+      runId: string,
+      { entry, tool, what }: { entry: string; tool: string; what: ToolDrift["what"] | null },
+    ): Promise<void> {
+      const run = { workspace_id: uuidOf("workspace", workspaceId), run_id: uuidOf("run", runId) };
+      await db.aside("SELECT note_tool_drift($1)", [{ ...run, entry, tool, what }]);
     },
 
     async list(workspaceId: string, limit: number, before: string | null): Promise<StoredDeployment[]> {
@@ -328,7 +350,7 @@ function deploymentObject(row: {
   createdAt: Date;
   updatedAt: Date;
   agent: { name: string };
-  current: { spec: unknown };
+  current: { spec: unknown; drifts: readonly { entry: string; tool: string; what: string; since: Date }[] };
   onThreadBusy: string;
   onLimit: string;
   concurrency: number | null;
@@ -353,6 +375,12 @@ function deploymentObject(row: {
     traffic: trafficOf(row),
     canary: canaryOf(row.canary),
     paused: row.pausedAt === null ? null : { at: instant(row.pausedAt), reason: row.pauseReason },
+    drifts: row.current.drifts.map(({ entry, tool, what, since }) => ({
+      entry,
+      tool,
+      what: what as ToolDrift["what"],
+      since: instant(since),
+    })),
     created_at: instant(row.createdAt),
     updated_at: instant(row.updatedAt),
   };

@@ -8,6 +8,7 @@ import { createJournal } from "./journal.ts";
 import { createLimits } from "./limits.ts";
 import { createMemory } from "./memory.ts";
 import { createModels } from "./models.ts";
+import { createPolicies } from "./policy.ts";
 import { createQuotas } from "./quota.ts";
 import { createRuns } from "./runs.ts";
 import { createSchedules } from "./schedules.ts";
@@ -22,7 +23,7 @@ import { createWebhooks } from "./webhooks.ts";
 export type { Accounts, FoundApiKey, Session } from "./accounts.ts";
 export type { Artifacts, Kept, NewArtifact } from "./artifacts.ts";
 export type { Children, EndedChild } from "./children.ts";
-export type { CanaryState, Deployments, ReleaseRequest, StoredDeployment } from "./deployments.ts";
+export type { CanaryState, Deployments, ReleaseRequest, StoredDeployment, ToolDrift } from "./deployments.ts";
 export type { Claim, Journal, JournalWrite, NextRun, StepDone, StepIntent, WriteResult } from "./journal.ts";
 export type { LimitFields } from "./limits.ts";
 export { type Memory, type MemoryWriter, MemoryWriterLost } from "./memory.ts";
@@ -34,6 +35,7 @@ export {
   type Withdrawal,
   withOverride,
 } from "./models.ts";
+export { createPolicyReader, type Policies, type PolicyReader } from "./policy.ts";
 export { openRates } from "./rates.ts";
 export type { Answers, NewFork, NewRun, RunFilter, RunNotice, Runs, StoredEvent } from "./runs.ts";
 export type {
@@ -86,6 +88,7 @@ export async function openStore(options: DatabaseOptions) {
     limits: createLimits(db),
     memory: createMemory(db),
     models: createModels(db),
+    policies: createPolicies(db),
     quotas,
     runs: createRuns(db, quotas),
     schedules: createSchedules(db, quotas),

@@ -57,6 +57,12 @@ export interface ApprovalAsked extends ToolCall {
   readonly step: number;
   /** `outcome`: it was made, and what came of it is unknown: shall it be made again? */
   readonly question: "approval" | "outcome";
+  /** What is said of the tool's effects. */
+  readonly annotations?: {
+    readonly title?: string;
+    readonly read_only?: boolean;
+    readonly destructive?: boolean;
+  };
 }
 /** Who answered, and when; not there on what Maru itself closed. */
 interface Answered {

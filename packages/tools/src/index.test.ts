@@ -1,6 +1,6 @@
 import type { HttpToolSpec, ToolSpec } from "@maru/contract";
 import { describe, expect, test } from "vitest";
-import { checkToolSpec, createEgress, parseArguments, prepareTools } from "./index.ts";
+import { checkToolSpec, parseArguments, prepareTools, UNCALLED } from "./index.ts";
 
 type Over = Partial<Omit<HttpToolSpec, "request">> & { request?: Partial<HttpToolSpec["request"]> };
 
@@ -45,10 +45,69 @@ describe("a tool at deploy", () => {
       },
     ],
     ["an idempotent POST", { request: { method: "POST" }, effect: "idempotent" }],
+    ["a form with secrets", { request: { method: "POST", form: { a: "{city} ${secrets.KEY}", b: ["{city}", "1"] } } }],
+    ["a form of a DELETE", { request: { method: "DELETE", form: { a: "{city}" } } }],
+    [
+      "pages, parts, tries",
+      {
+        pagination: { next: "/next", as: "query:cursor", items: "/items", maxPages: 5 },
+        response: { select: "/id", maxBytes: 1_000 },
+        retries: 5,
+      },
+    ],
+    ["tries of an idempotent POST", { request: { method: "POST" }, effect: "idempotent", retries: 1 }],
     ["port 8443", { request: { url: "https://api.example.com:8443/" } }],
   ])("%s is accepted", (_name, over) => expect(found(over)).toEqual([]));
 
+  const pagination = { next: "link", as: "url", items: "", maxPages: 5 };
   test.each<[string, Over, string, string]>([
+    [
+      "a body and a form",
+      { request: { method: "POST", body: {}, form: { a: "1" } } },
+      "/request/form",
+      "template_error",
+    ],
+    ["a form of a GET", { request: { form: { a: "1" } } }, "/request/form", "template_error"],
+    [
+      "a form's value that is no template",
+      { request: { method: "POST", form: { "a/b": ["1", "{"] } } },
+      "/request/form/a~1b/1",
+      "template_error",
+    ],
+    [
+      "a form's place without a parameter",
+      { request: { method: "POST", form: { a: "{nowhere}" } } },
+      "/request/form/a",
+      "template_error",
+    ],
+    [
+      "a form's secret that is not there",
+      { request: { method: "POST", form: { a: "${secrets.NOWHERE}" } } },
+      "/request/form/a",
+      "secret_not_found",
+    ],
+    ["parts of a text", { response: { select: "/a", type: "text" } }, "/response/type", "validation_failed"],
+    ["pages of text", { pagination, response: { type: "text" } }, "/response/type", "validation_failed"],
+    ["pages of a POST", { pagination, request: { method: "POST" } }, "/pagination", "effect_class_invalid"],
+    [
+      "pages of an idempotent PUT",
+      { pagination, request: { method: "PUT" }, effect: "idempotent" },
+      "/pagination",
+      "effect_class_invalid",
+    ],
+    ["pages of a HEAD", { pagination, request: { method: "HEAD" } }, "/pagination", "effect_class_invalid"],
+    [
+      "a Link header that has no URL",
+      { pagination: { ...pagination, as: "query:page" } },
+      "/pagination/as",
+      "validation_failed",
+    ],
+    [
+      "tries of what may happen at most once",
+      { request: { method: "POST" }, retries: 1 },
+      "/retries",
+      "effect_class_invalid",
+    ],
     ["unclosed brace", { request: { url: "https://api.example.com/{city" } }, "/request/url", "template_error"],
     ["brace without a start", { request: { query: { q: "city}" } } }, "/request/query/q", "template_error"],
     [
@@ -172,17 +231,61 @@ describe("a tool at deploy", () => {
   });
 });
 
+describe("the hosts of http_fetch at deploy", () => {
+  const found = (hosts: string[], allowedHosts: string[] = []) =>
+    checkToolSpec({ type: "builtin", name: "http_fetch", hosts }, "/spec/tools/2", { allowedHosts }).map(
+      ({ pointer, code }) => [pointer, code],
+    );
+
+  test.each([
+    "example.com",
+    "a.b.example.com:8443",
+    "*.example.com",
+    "*.gov.example:8443",
+    "8.8.8.8",
+    "xn--3e0b707e.example",
+  ])("%s is accepted", (host) => expect(found([host])).toEqual([]));
+
+  test.each([
+    "*",
+    "*.com",
+    "*.*.com",
+    "a.*.com",
+    "https://example.com",
+    "example.com/path",
+    "user@example.com",
+    "example.com:443",
+    "EXAMPLE.com",
+    "localhost",
+    "*.internal.local",
+    "127.0.0.1",
+    "169.254.169.254",
+    "example.com:22",
+    "한국.example",
+    "a b.example",
+    "",
+    ".",
+    "*.",
+  ])("%j is refused with its place", (host) =>
+    expect(found(["example.com", host])).toEqual([["/spec/tools/2/hosts/1", "url_not_allowed"]]),
+  );
+
+  test("a private name is accepted where the operator allows it, and only by its whole name", () => {
+    expect(found(["wiki.internal"], ["wiki.internal"])).toEqual([]);
+    expect(found(["wiki.internal"])).toHaveLength(1);
+    expect(found(["*.corp.internal"], ["a.corp.internal"])).toHaveLength(1);
+  });
+});
+
 describe("a tool set", () => {
   const builtin = (name: "calculator" | "current_time"): ToolSpec => ({ type: "builtin", name });
 
-  test("is declared in the order of names, whatever the manifest's", async () => {
-    const egress = createEgress();
-    const tools = prepareTools([spec({ name: "zoo" }), builtin("current_time"), builtin("calculator")], { egress });
+  test("is declared in the order of names, whatever the manifest's", () => {
+    const tools = prepareTools([spec({ name: "zoo" }), builtin("current_time"), builtin("calculator")], UNCALLED);
     expect(tools.names).toEqual(["calculator", "current_time", "zoo"]);
     expect(tools.declarations.map(({ name }) => name)).toEqual(tools.names);
     expect(tools.get("zoo")?.effect).toBe("safe");
     expect(tools.get("constructor")).toBeUndefined();
-    await egress.close();
   });
 });
 

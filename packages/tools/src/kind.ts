@@ -63,6 +63,11 @@ export interface PreparedTool {
   readonly declaration: ToolDeclaration;
   readonly effect: EffectClass;
   readonly annotations?: ToolAnnotations;
+  /**
+   * Whether the workspace's policy does not allow it, as it is now: a call says so, and nobody is to be asked about one. Not
+   * there = it is allowed. Rejects when the policy can't be read.
+   */
+  denied?(): Promise<boolean>;
   /** Whether a person has to approve a call with these arguments. Not there = never. */
   needsApproval?(args: unknown): boolean;
   /** What becomes of a call whose outcome can't be known. Not there = tell_model. */
@@ -91,15 +96,20 @@ export interface ToolSet {
 export const succeeded = (output: string): ToolResult => ({ output, isError: false, code: null, truncated: false });
 export const failed = (code: string, output: string): ToolResult => ({ output, isError: true, code, truncated: false });
 
+/** Of a text that is cut, the part that is given up at most so that it ends with a whole line. */
+const LINE_SHARE = 0.25;
+
 /**
- * Text cut to a number of UTF-8 bytes at a character's edge, with a note of what was left out; `beyond` bytes were left out
- * before.
+ * Text cut to a number of UTF-8 bytes, where a line ends near there and otherwise at a character's edge, with a note of what
+ * was left out; `beyond` bytes were left out before.
  */
 export function cutToBytes(text: string, maxBytes: number, beyond = 0): { text: string; truncated: boolean } {
   const bytes = Buffer.from(text);
   if (bytes.length <= maxBytes && beyond === 0) return { text, truncated: false };
   let end = Math.min(maxBytes, bytes.length);
   while (end > 0 && ((bytes[end] as number) & 0xc0) === 0x80) end--;
+  const line = bytes.lastIndexOf("\n", end);
+  if (line >= end * (1 - LINE_SHARE) && line > 0) end = line;
   return {
     text: `${bytes.subarray(0, end).toString("utf8")}\n[cut: ${bytes.length - end + beyond} more bytes]`,
     truncated: true,

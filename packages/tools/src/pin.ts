@@ -1,13 +1,18 @@
 import { LIMITS, type ProblemDetail, type ToolSpec } from "@maru/contract";
 import type { Egress } from "./egress/index.ts";
 import { memoryToolNames } from "./memory/index.ts";
+import { pinOpenApi } from "./openapi/pin.ts";
 import type { SecretAccess } from "./secrets/reference.ts";
 
 export interface PinDeps {
   readonly egress: Egress;
   /** Secrets of the agent that is deployed, for servers that want to know who asks. */
   readonly secrets: SecretAccess;
+  /** Private hosts the operator lets tools reach. */
+  readonly allowedHosts: readonly string[];
   readonly signal: AbortSignal;
+  /** Whether MCP servers may be started as commands. */
+  readonly mcpStdio?: boolean;
 }
 
 /** A manifest's tools as a revision keeps them. */
@@ -45,7 +50,11 @@ export async function pinTools(tools: readonly ToolSpec[], deps: PinDeps): Promi
 }
 
 /** The names the model will know the tools of an entry by. */
-const namesOf = (spec: ToolSpec): readonly string[] => (spec.type === "memory" ? memoryToolNames(spec) : [spec.name]);
+export const namesOf = (spec: ToolSpec): readonly string[] => {
+  if (spec.type === "mcp") return Object.keys(spec.pinned?.tools ?? {});
+  if (spec.type === "openapi") return Object.keys(spec.pinned?.operations ?? {});
+  return spec.type === "memory" ? memoryToolNames(spec) : [spec.name];
+};
 
 /** Entries that stand for several tools must not take one another's names, nor be too many together. */
 function nameProblems(specs: readonly ToolSpec[]): ProblemDetail[] {
@@ -70,8 +79,13 @@ function nameProblems(specs: readonly ToolSpec[]): ProblemDetail[] {
   return problems;
 }
 
-async function pinned(spec: ToolSpec, _pointer: string, _deps: PinDeps): Promise<PinnedEntry> {
+async function pinned(spec: ToolSpec, pointer: string, deps: PinDeps): Promise<PinnedEntry> {
   switch (spec.type) {
+    case "openapi":
+      return pinOpenApi(spec, pointer, deps);
+    case "mcp":
+      // Loaded when it is first needed, as in mcp/pool.ts.
+      return (await import("./mcp/pin.ts")).pinMcpTools(spec, pointer, deps);
     default:
       return { spec, problems: [], warnings: [] };
   }

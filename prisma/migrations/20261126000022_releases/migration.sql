@@ -147,7 +147,7 @@ BEGIN
   RETURN jsonb_build_object('action', v_action, 'before', v_rev.spec,
     'settings_before', CASE WHEN v_before.id IS NOT NULL THEN jsonb_build_object('onThreadBusy', v_before.on_thread_busy, 'onLimit', v_before.on_limit, 'concurrency', v_before.concurrency) END,
     'traffic_before', v_before.traffic, 'traffic', v_traffic, 'moved', v_moved,
-    'revision', CASE WHEN v_dry AND v_action <> 'unchanged' THEN NULLIF(v_number, v_agent.latest_revision + 1) ELSE v_number END);
+    'revision', CASE WHEN v_dry AND v_action <> 'unchanged' THEN v_dep.revision ELSE v_number END);
 END $$;
 
 -- Changes what a deployment's runs go by, without a manifest. `p`: {workspace_id, deployment, if_match, kind, note, by, reason} and of

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { RatePolicy } from "@maru/domain";
 import { readModelHosts, servingOf } from "@maru/model";
 import type { QueueBackend } from "@maru/queue";
-import { parseEgressAllow } from "@maru/tools";
+import { type EgressLimits, egressLimits, parseEgressAllow } from "@maru/tools";
 
 /** All the gateway may be told; read once, here. */
 export interface GatewayConfig {
@@ -26,6 +26,9 @@ export interface GatewayConfig {
   readonly trustedProxies: readonly string[];
   /** Hosts that HTTP tools may reach although they are private: name → origin. */
   readonly egressAllow: Readonly<Record<string, string>>;
+  readonly egress?: EgressLimits;
+  /** Lets manifests have MCP servers that are started as commands: local development only. */
+  readonly mcpStdio?: boolean;
   /** Event streams: how often a quiet one says that it is still there, and after how long a reader that takes nothing is cut. */
   readonly streams?: StreamTimes;
   readonly logLevel: string;
@@ -68,6 +71,8 @@ export function gatewayConfig(env: NodeJS.ProcessEnv): GatewayConfig {
     },
     trustedProxies: (env.TRUSTED_PROXIES ?? "").split(",").filter(Boolean),
     egressAllow: parseEgressAllow(env.EGRESS_ALLOW ?? ""),
+    egress: egressLimits(env),
+    mcpStdio: env.MCP_STDIO === "1",
     streams: {
       heartbeatMs: integer(env, "STREAM_HEARTBEAT_MS", STREAM_TIMES.heartbeatMs),
       stallMs: integer(env, "STREAM_STALL_MS", STREAM_TIMES.stallMs),

@@ -40,6 +40,7 @@ import { memoryRoutes } from "./routes/memory.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { operationsRoutes } from "./routes/operations.ts";
 import { operatorRoutes } from "./routes/operator.ts";
+import { policyRoutes } from "./routes/policy.ts";
 import { quotaRoutes } from "./routes/quota.ts";
 import { runRoutes } from "./routes/runs.ts";
 import { scheduleRoutes } from "./routes/schedules.ts";
@@ -77,7 +78,8 @@ export async function createGateway(deps: {
   const store = await openStore({ url: config.databaseUrl });
   const wakeUps = createWakeUps(config.queue);
   const bus = deps.bus ?? createLiveBus(config.queue, `gateway-${config.node}-${randomUUID()}`);
-  const egress = createEgress({ allow: config.egressAllow });
+  const policyOf = async (workspaceId: string) => (await store.policies.read(workspaceId)).policy;
+  const egress = createEgress({ ...config.egress, allow: config.egressAllow, policy: policyOf });
   // For loading the functions of manifests; most gateways never start it.
   const sandbox = createSandbox({
     processes: 1,
@@ -164,6 +166,7 @@ export async function createGateway(deps: {
       pages,
       serving,
       allowedHosts,
+      mcpStdio: config.mcpStdio ?? false,
       egress,
       sandbox,
       secrets: secretReader.read,
@@ -176,18 +179,31 @@ export async function createGateway(deps: {
       heads,
       pages,
       serving,
-      egress,
       times: config.streams ?? STREAM_TIMES,
       closing: closing.signal,
     }),
     ...artifactRoutes({ artifacts: store.artifacts }),
     ...threadRoutes({ store, pages }),
-    ...modelRoutes({ models: store.models, serving, sealer: sealerFor(ENDPOINT_KEYS), allowedHosts, now }),
+    ...modelRoutes({
+      models: store.models,
+      policies: store.policies,
+      serving,
+      sealer: sealerFor(ENDPOINT_KEYS),
+      allowedHosts,
+      now,
+    }),
+    ...policyRoutes({ policies: store.policies }),
     ...memoryRoutes({ memory: store.memory, pages }),
     ...secretRoutes({ secrets: store.secrets, pages, sealer: secretSealer }),
     ...quotaRoutes({ store, pages, simulated: serving.simulated, now }),
     ...operatorRoutes(admin),
-    ...webhookRoutes({ webhooks: store.webhooks, pages, sealer: sealerFor(WEBHOOK_SECRETS), allowedHosts }),
+    ...webhookRoutes({
+      webhooks: store.webhooks,
+      policies: store.policies,
+      pages,
+      sealer: sealerFor(WEBHOOK_SECRETS),
+      allowedHosts,
+    }),
     ...scheduleRoutes({ store, pages, control, simulated: serving.simulated }),
     ...triggerRoutes({ store, pages, sealer: triggerSealer }),
     ...hookRoutes({

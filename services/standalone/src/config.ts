@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { type ModelHost, readModelHosts } from "@maru/model";
 import type { QueueBackend } from "@maru/queue";
+import { type EgressLimits, egressLimits } from "@maru/tools";
 
 /** What `npm start` may be told; read once, here. */
 export interface StandaloneConfig {
@@ -23,6 +24,9 @@ export interface StandaloneConfig {
   /** The project's folder: migrations and examples are there. */
   readonly root: string;
   readonly egressAllow: string;
+  readonly egress: EgressLimits;
+  /** Lets agents have MCP servers that are started as commands on this machine. */
+  readonly mcpStdio: boolean;
 }
 
 /** @throws Error naming the variable or argument that is wrong */
@@ -48,6 +52,8 @@ export function standaloneConfig(env: NodeJS.ProcessEnv, args: readonly string[]
     once: args.includes("--once"),
     root,
     egressAllow: env.EGRESS_ALLOW ?? "",
+    egress: egressLimits(env),
+    mcpStdio: env.MCP_STDIO === "1",
   };
 }
 

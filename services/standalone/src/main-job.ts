@@ -44,6 +44,7 @@ export async function firstAccount(url: string, dataDir: string, state: LocalSta
         "schedules:write",
         "triggers:read",
         "triggers:write",
+        "policy:manage",
         "memory:read",
         "memory:write",
       ],

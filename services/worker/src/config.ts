@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type ModelHost, readModelHosts, simulatedHost } from "@maru/model";
 import type { QueueBackend } from "@maru/queue";
-import { parseEgressAllow, SANDBOX_DEFAULTS } from "@maru/tools";
+import { type EgressLimits, egressLimits, parseEgressAllow, SANDBOX_DEFAULTS } from "@maru/tools";
 
 /** All the worker may be told; read once, here. */
 export interface WorkerConfig {
@@ -33,6 +33,9 @@ export interface WorkerConfig {
   readonly drainMs: number;
   readonly webhooks: WebhookLimits;
   readonly egressAllow: Readonly<Record<string, string>>;
+  readonly egress?: EgressLimits;
+  /** Starts MCP servers as commands, as this process's user: local development only. */
+  readonly mcpStdio?: boolean;
   /** Where /healthz, /readyz and /metrics are; 0 for none. */
   readonly opsPort: number;
   readonly logLevel: string;
@@ -84,6 +87,8 @@ export function workerConfig(env: NodeJS.ProcessEnv): WorkerConfig {
     drainMs: integer(env, "WORKER_DRAIN_MS", WORKER_DEFAULTS.drainMs),
     retentionDays: integer(env, "RUN_RETENTION_DAYS", WORKER_DEFAULTS.retentionDays),
     egressAllow: parseEgressAllow(env.EGRESS_ALLOW ?? ""),
+    egress: egressLimits(env),
+    mcpStdio: env.MCP_STDIO === "1",
     opsPort: integer(env, "WORKER_OPS_PORT", 8082),
     logLevel: env.LOG_LEVEL ?? "info",
     node: env.HOSTNAME ? `${env.HOSTNAME}-${process.pid}` : randomUUID(),

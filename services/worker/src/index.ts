@@ -3,10 +3,11 @@ import { LIMITS } from "@maru/contract";
 import { createEnvelopeSealer, createSealer, deriveKey, ENDPOINT_KEYS, SECRETS, WEBHOOK_SECRETS } from "@maru/domain";
 import type { EnginePorts } from "@maru/engine";
 import { createLiveBus, createRedisSlots, createWakeUps, type LiveBus, receiveWakeUps } from "@maru/queue";
-import { createSecretReader, type NextRun, openStore } from "@maru/store";
+import { createPolicyReader, createSecretReader, type NextRun, openStore } from "@maru/store";
 import {
   createArgumentCheck,
   createEgress,
+  createMcpSessions,
   createSandbox,
   egressFetch,
   parseArguments,
@@ -71,10 +72,21 @@ export async function createWorker(deps: {
   const store = await openStore({ url: config.databaseUrl, poolSize: 10 });
   const bus = deps.bus ?? createLiveBus(config.queue, `worker-${config.node}-${randomUUID()}`);
   const wakeUps = createWakeUps(config.queue);
-  const egress = createEgress({ allow: config.egressAllow });
+  const policies = createPolicyReader({ policies: store.policies, now });
+  const egress = createEgress({ ...config.egress, allow: config.egressAllow, policy: policies.of });
   const sandbox = createSandbox({
     processes: config.sandboxProcesses,
     onLost: (error) => logger.warn({ err: error }, "sandbox process lost"),
+  });
+  const mcp = createMcpSessions({
+    egress,
+    stdio: config.mcpStdio ?? false,
+    onFinding({ runId, ...found }) {
+      if (found.drift !== null)
+        logger.warn({ runId, ...found }, "a tool of an MCP server is not what it was at deploy");
+      const noted = store.deployments.noteDrift(found.workspaceId, runId, { ...found, what: found.drift });
+      noted.catch((error: unknown) => logger.warn({ err: error }, "a drift of tools was not noted"));
+    },
   });
   const live = createLive(bus);
   const redisSlots = config.queue.kind === "redis" ? createRedisSlots(config.queue) : null;
@@ -83,7 +95,8 @@ export async function createWorker(deps: {
     store: store.models,
     slots: redisSlots ?? store.upstream,
     sealer: createSealer(keysFor(ENDPOINT_KEYS, config)),
-    fetch: egressFetch(egress),
+    policies,
+    fetchFor: (workspaceId) => egressFetch(egress.forWorkspace(workspaceId)),
     logger,
     metrics,
     now,
@@ -106,7 +119,16 @@ export async function createWorker(deps: {
   const ports: EnginePorts = {
     model: models.port,
     tools: {
-      prepare: (specs) => prepareTools(specs, { egress, sandbox, memory: store.memory }),
+      prepare: (workspaceId, specs) => {
+        const policy = () => policies.of(workspaceId);
+        return prepareTools(specs, {
+          egress: egress.forWorkspace(workspaceId),
+          policy,
+          sandbox,
+          mcp,
+          memory: store.memory,
+        });
+      },
       checker: createArgumentCheck,
       parseArguments,
       secrets: secrets.read,
@@ -255,6 +277,7 @@ export async function createWorker(deps: {
       await receiver?.close();
       await wakeUps.close();
       models.close();
+      await mcp.close();
       await secrets.close();
       await redisSlots?.close();
       if (deps.bus === undefined) await bus.close();

@@ -1,5 +1,5 @@
 import type { ModelAnswer, ModelRequest } from "@maru/contract";
-import type { Sealer } from "@maru/domain";
+import { allowsHost, type Sealer } from "@maru/domain";
 import type { ModelPort, ModelRoute } from "@maru/engine";
 import {
   classifyAnswer,
@@ -14,7 +14,7 @@ import {
   priceMicros,
   type UpstreamSlots,
 } from "@maru/model";
-import type { CatalogueRow, Endpoint, Models } from "@maru/store";
+import type { CatalogueRow, Endpoint, Models, PolicyReader } from "@maru/store";
 import type { Logger } from "pino";
 import { Counter, type Registry } from "prom-client";
 import { createHostWatch } from "./host-watch.ts";
@@ -25,8 +25,9 @@ export interface ModelsDeps {
   /** Where calls of the installation's keys are counted, with every other process. */
   readonly slots: UpstreamSlots;
   readonly sealer: Sealer;
-  /** Goes through the egress guard: for addresses that users name. */
-  readonly fetch: typeof globalThis.fetch;
+  readonly policies: PolicyReader;
+  /** A workspace's way through the egress guard: for addresses that users name. */
+  readonly fetchFor: (workspaceId: string) => typeof globalThis.fetch;
   readonly logger: Logger;
   readonly metrics: Registry;
   /** Milliseconds that only grow. */
@@ -34,8 +35,8 @@ export interface ModelsDeps {
 }
 
 interface Way {
-  /** @throws ModelError when the endpoint's key can't be read */
-  client(): ModelClient;
+  /** @throws ModelError when the endpoint's key can't be read, or the workspace's policy denies its host */
+  client(): Promise<ModelClient>;
   /** Of the metrics: a workspace's names are not for all to see, and without number. */
   readonly label: string;
   readonly simulated: boolean;
@@ -70,7 +71,12 @@ export function createModels(deps: ModelsDeps) {
   const catalogue = remembered(deps.now, () => store.catalogue());
   const endpointClients = new Map<string, { client: ModelClient; generation: number; usedAt: number }>();
 
-  const clientOf = (endpoint: Endpoint): ModelClient => {
+  const clientOf = async (workspaceId: string, endpoint: Endpoint): Promise<ModelClient> => {
+    // The way out judges this too; said here, the run's error says whose decision it is, and nothing is tried again.
+    if (!allowsHost(await deps.policies.of(workspaceId), new URL(endpoint.baseUrl).hostname))
+      throw new ModelError("policy_denied", "The workspace's policy does not allow the endpoint's host.", {
+        retryable: false,
+      });
     const found = endpointClients.get(endpoint.id);
     if (found !== undefined && found.generation === endpoint.generation) {
       found.usedAt = deps.now();
@@ -91,7 +97,7 @@ export function createModels(deps: ModelsDeps) {
       maxOutputTokens: endpoint.settings.max_output_tokens ?? null,
       limits: { callsPerMinute: endpoint.callsPerMinute, inFlight: endpoint.inFlight },
       slots,
-      fetch: deps.fetch,
+      fetch: deps.fetchFor(workspaceId),
     });
     endpointClients.set(endpoint.id, { client, generation: endpoint.generation, usedAt: deps.now() });
     return client;
@@ -118,7 +124,8 @@ export function createModels(deps: ModelsDeps) {
       simulated,
       async complete(request: ModelRequest, options): Promise<ModelAnswer> {
         try {
-          const answer = await client().complete(request, { ...options, promptTokens: estimator.request(request) });
+          const promptTokens = estimator.request(request);
+          const answer = await (await client()).complete(request, { ...options, promptTokens });
           calls.inc({ model: label, outcome: "answered" });
           if (!answer.usage.estimated) estimator.observe(request, answer.usage.inputTokens);
           await note(null);
@@ -145,7 +152,7 @@ export function createModels(deps: ModelsDeps) {
           const client = host === undefined ? undefined : clients.get(host);
           if (client === undefined) return null;
           return routeTo(entry, {
-            client: () => client,
+            client: async () => client,
             label: name,
             simulated: client.simulated,
             withdraw: (reason) => store.withdraw(name, reason),
@@ -158,7 +165,7 @@ export function createModels(deps: ModelsDeps) {
         return routeTo(
           { model, withdrawn },
           {
-            client: () => clientOf(endpoint),
+            client: () => clientOf(workspaceId, endpoint),
             label: "endpoint",
             simulated: false,
             withdraw: (reason) => store.withdrawEndpoint(workspaceId, name, reason),

@@ -1,6 +1,6 @@
 import { type Sealer, signWebhook, webhookRetryMs } from "@maru/domain";
 import type { DueWebhook, WebhookOutbox, WebhookResult } from "@maru/store";
-import { type Egress, EgressBlocked } from "@maru/tools";
+import { blockedBy, type EgressGate } from "@maru/tools";
 import type { Logger } from "pino";
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { WebhookLimits } from "./config.ts";
@@ -8,7 +8,7 @@ import type { WebhookLimits } from "./config.ts";
 export interface WebhookSenderDeps {
   readonly outbox: WebhookOutbox;
   readonly sealer: Sealer;
-  readonly egress: Egress;
+  readonly egress: EgressGate;
   readonly limits: WebhookLimits;
   /** How often is looked for what is due. */
   readonly sweepMs: number;
@@ -123,7 +123,7 @@ async function send(due: DueWebhook, deps: WebhookSenderDeps, stopped: AbortSign
   const timestampSeconds = Math.floor(Date.now() / 1_000);
   const late = AbortSignal.timeout(deps.limits.timeoutMs);
   try {
-    const response = await deps.egress.request({
+    const response = await deps.egress.forWorkspace(due.workspaceId).request({
       method: "POST",
       url: due.url,
       headers: {
@@ -138,13 +138,14 @@ async function send(due: DueWebhook, deps: WebhookSenderDeps, stopped: AbortSign
       },
       body,
       signal: AbortSignal.any([late, stopped]),
+      headersTimeoutMs: deps.limits.timeoutMs,
     });
     // Read so that the connection can be used again. What fails from here on changes nothing: the status has been said.
     await response.body.dump({ limit: ANSWER_BYTES }).catch(() => {});
     return judged(response.statusCode);
   } catch (error) {
     if (late.aborted) return failed("timeout");
-    return failed(isBlocked(error) ? "egress_blocked" : "unreachable");
+    return failed(blockedBy(error)?.code ?? "unreachable");
   }
 }
 
@@ -159,6 +160,3 @@ const failed = (error: NonNullable<WebhookResult["error"]>): WebhookResult => ({
   status: null,
   error,
 });
-
-const isBlocked = (error: unknown): boolean =>
-  error instanceof EgressBlocked || (error instanceof Error && error.cause !== undefined && isBlocked(error.cause));

@@ -3,13 +3,15 @@ import { escapePointer } from "../canonical.ts";
 
 /** Where a text may have secrets. A tool kind judges its own places further: of a URL, only values of its query may. */
 const ALLOWED = [
-  /^\/spec\/tools\/\d+\/headers\/[^/]+$/,
+  /^\/spec\/tools\/\d+\/(?:headers|query|auth|env)\/[^/]+$/,
+  /^\/spec\/tools\/\d+\/auth\/[^/]+\/(?:username|password)$/,
   /^\/spec\/tools\/\d+\/request\/url$/,
   /^\/spec\/tools\/\d+\/request\/(?:headers|query)\/[^/]+$/,
   /^\/spec\/tools\/\d+\/request\/body(?:\/|$)/,
+  /^\/spec\/tools\/\d+\/request\/form\/[^/]+(?:\/\d+)?$/,
 ];
-/** JavaScript, where the same words are a template of the language's own; nothing is filled in there. */
-const CODE = /^\/spec\/tools\/\d+\/source$/;
+/** JavaScript, where the same words are a template of the language's own, and documents of others: nothing is filled in there. */
+const CODE = /^\/spec\/tools\/\d+\/(?:source|document\/inline)$/;
 const REFERENCE = /(?<!\$)\$\{secrets\.([^}]*)/g;
 
 /**
@@ -26,7 +28,8 @@ export function misplacedSecrets(manifest: unknown): ProblemDetail[] {
       errors.push({
         pointer,
         code: "secret_not_allowed_here",
-        detail: "Secrets may stand in the values of a tool's headers and query, and in the strings of its body.",
+        detail:
+          "Secrets may stand in the values of a tool's headers, query and auth, and in the strings of its body or form.",
       });
   };
   const walk = (value: unknown, pointer: string): void => {

@@ -4,22 +4,30 @@ import {
   type BuiltinToolSpec,
   type ClientToolSpec,
   type CodeToolSpec,
+  type EffectClass,
   type FunctionToolSpec,
   type HttpMethod,
+  type HttpResponseSpec,
   type HttpToolSpec,
   LIMITS,
+  type McpServer,
+  type McpToolSpec,
   type MemoryToolSpec,
+  type OpenApiToolSpec,
+  type PaginationSpec,
   type ProblemDetail,
   type ToolManifest,
   type ToolSpec,
 } from "@maru/contract";
+import { escapePointer } from "../canonical.ts";
 import { milliseconds, type Range, type Report } from "./range.ts";
 import { byteSize, durationMs } from "./units.ts";
 
 interface Context {
   readonly report: Report;
   readonly range: Range;
-  approval(written: Written, pointer: string): { approval?: ApprovalSpec };
+  /** `field` is where it is written, when not in `approval`. */
+  approval(written: Written, pointer: string, field?: string): { approval?: ApprovalSpec };
 }
 type Written = "always" | "never" | { when: object } | undefined;
 type Schema = { readonly [key: string]: unknown };
@@ -40,8 +48,12 @@ export function normaliseTool(tool: ToolManifest, pointer: string, context: Cont
       return func(tool, pointer, context);
     case "http":
       return http(tool, pointer, context);
+    case "mcp":
+      return mcp(tool, pointer, context);
     case "memory":
       return memory(tool, pointer, context);
+    case "openapi":
+      return openApi(tool, pointer, context);
   }
 }
 
@@ -51,11 +63,11 @@ export const approvalReader =
     errors: ProblemDetail[],
     checkSchema: (schema: Schema, pointer: string) => readonly ProblemDetail[],
   ): Context["approval"] =>
-  (approval, pointer) => {
+  (approval, pointer, field = "approval") => {
     if (approval === undefined || approval === "never") return {};
     if (approval === "always") return { approval };
     const when = approval.when as Schema;
-    errors.push(...checkSchema({ type: "object", ...when }, `${pointer}/approval/when`));
+    errors.push(...checkSchema({ type: "object", ...when }, `${pointer}/${field}/when`));
     return { approval: { when } };
   };
 
@@ -72,11 +84,16 @@ const agent = (tool: Of<"agent">, pointer: string, { approval }: Context): Agent
   ...approval(tool.approval, pointer),
 });
 
-const builtin = (tool: Of<"builtin">, pointer: string, { approval }: Context): BuiltinToolSpec => ({
-  type: "builtin",
-  name: tool.name,
-  ...approval(tool.approval, pointer),
-});
+function builtin(tool: Of<"builtin">, pointer: string, { approval, report }: Context): BuiltinToolSpec {
+  if (tool.hosts !== undefined && tool.name !== "http_fetch")
+    report(`${pointer}/hosts`, "unknown_field", `Only http_fetch has hosts, not ${tool.name}.`);
+  return {
+    type: "builtin",
+    name: tool.name,
+    ...(tool.hosts === undefined ? {} : { hosts: tool.hosts.map((host) => host.toLowerCase()) }),
+    ...approval(tool.approval, pointer),
+  };
+}
 
 const client = (tool: Of<"client">): ClientToolSpec => ({
   type: "client",
@@ -146,12 +163,65 @@ function http(tool: Of<"http">, pointer: string, context: Context): HttpToolSpec
       headers: tool.request.headers ?? {},
       query: tool.request.query ?? {},
       body: tool.request.body ?? null,
+      ...(tool.request.form === undefined ? {} : { form: tool.request.form }),
     },
+    ...response(tool.response, pointer, context),
+    ...pagination(tool.pagination),
+    ...(tool.retries === undefined || tool.retries === defaultRetries(effect) ? {} : { retries: tool.retries }),
+    ...(tool.redirects ? { redirects: tool.redirects } : {}),
     timeoutMs: toolTimeout(tool, pointer, context),
     effect,
     ...context.approval(tool.approval, pointer),
     ...(tool.on_unknown === undefined || tool.on_unknown === "tell_model" ? {} : { onUnknown: tool.on_unknown }),
+    ...(Object.keys(tool.annotations ?? {}).length === 0 ? {} : { annotations: tool.annotations }),
   };
+}
+
+function mcp(tool: Of<"mcp">, pointer: string, context: Context): McpToolSpec {
+  const effects = Object.values(tool.effects ?? {});
+  if (tool.on_unknown !== undefined && tool.effect !== undefined && ![tool.effect, ...effects].includes("at_most_once"))
+    context.report(
+      `${pointer}/on_unknown`,
+      "effect_class_invalid",
+      "All these calls may be repeated, so their outcome is never unknown: leave on_unknown out.",
+    );
+  const approvals = Object.entries(tool.approvals ?? {}).map(([name, written]) => {
+    const { approval } = context.approval(written, pointer, `approvals/${escapePointer(name)}`);
+    return [name, approval ?? "never"] as const;
+  });
+  return {
+    type: "mcp",
+    name: tool.name,
+    server: mcpServer(tool, pointer, context),
+    ...(tool.allow === undefined ? {} : { allow: tool.allow }),
+    ...(tool.deny === undefined ? {} : { deny: tool.deny }),
+    timeoutMs: toolTimeout(tool, pointer, context),
+    ...(tool.effect === undefined ? {} : { effect: tool.effect }),
+    ...(effects.length === 0 ? {} : { effects: tool.effects as Readonly<Record<string, EffectClass>> }),
+    ...(tool.trustAnnotations ? { trustAnnotations: true } : {}),
+    ...context.approval(tool.approval, pointer),
+    ...(approvals.length === 0 ? {} : { approvals: Object.fromEntries(approvals) }),
+    ...(tool.on_unknown === undefined || tool.on_unknown === "tell_model" ? {} : { onUnknown: tool.on_unknown }),
+  };
+}
+
+function mcpServer(tool: Of<"mcp">, pointer: string, { report }: Context): McpServer {
+  const { url, command } = tool;
+  const misplaced = (fields: readonly (keyof typeof tool)[], of: string) => {
+    for (const field of fields)
+      if (tool[field] !== undefined)
+        report(`${pointer}/${field}`, "validation_failed", `Goes with ${of}, which this entry does not have.`);
+  };
+  if (url !== undefined && command !== undefined)
+    report(`${pointer}/command`, "validation_failed", "An entry has a url or a command, not both.");
+  if (url === undefined && command === undefined)
+    report(`${pointer}/url`, "validation_failed", "This field is required.");
+  if (command === undefined) {
+    misplaced(["args", "env"], "a command");
+    return { url: url ?? "", transport: tool.transport ?? "auto", headers: tool.headers ?? {} };
+  }
+  misplaced(["transport", "headers"], "a url");
+  return { command, args: tool.args ?? [], env: tool.env ?? {} };
 }
 
 const memory = (tool: Of<"memory">, pointer: string, context: Context): MemoryToolSpec => ({
@@ -166,6 +236,65 @@ const memory = (tool: Of<"memory">, pointer: string, context: Context): MemoryTo
     : { ttlMs: context.range(`${pointer}/ttl`, durationMs(tool.ttl), LIMITS.memoryTtlMs, milliseconds) }),
   ...context.approval(tool.approval, pointer),
 });
+function openApi(tool: Of<"openapi">, pointer: string, context: Context): OpenApiToolSpec {
+  const { url, inline } = tool.document;
+  if ((url === undefined) === (inline === undefined))
+    context.report(`${pointer}/document`, "validation_failed", "Must have url or inline, one of them.");
+  return {
+    type: "openapi",
+    name: tool.name,
+    document: url === undefined ? { inline: (inline ?? {}) as Schema } : { url },
+    ...(tool.server === undefined ? {} : { server: tool.server }),
+    operations: { include: tool.operations?.include ?? ["*"], exclude: tool.operations?.exclude ?? [] },
+    headers: tool.headers ?? {},
+    query: tool.query ?? {},
+    auth: tool.auth ?? {},
+    timeoutMs: toolTimeout(tool, pointer, context),
+    ...context.approval(tool.approval, pointer),
+    ...(tool.on_unknown === undefined || tool.on_unknown === "tell_model" ? {} : { onUnknown: tool.on_unknown }),
+    overrides: (tool.overrides ?? []).map(({ operations, effect, approval }, index) => ({
+      operations,
+      ...(effect === undefined ? {} : { effect }),
+      ...(approval === "never" ? { approval } : context.approval(approval, `${pointer}/overrides/${index}`)),
+    })),
+    toolPrefix: tool.toolPrefix ?? `${tool.name}_`,
+  };
+}
+
+const defaultRetries = (effect: EffectClass): number => (effect === "at_most_once" ? 0 : LIMITS.retries.default);
+
+/** What is said of a reply beyond the defaults. */
+function response(
+  written: Of<"http">["response"],
+  pointer: string,
+  { range }: Context,
+): { response?: HttpResponseSpec } {
+  const { select, type, maxBytes } = written ?? {};
+  const bytes = range(
+    `${pointer}/response/maxBytes`,
+    maxBytes === undefined ? LIMITS.responseBytes.default : byteSize(maxBytes),
+    LIMITS.responseBytes,
+    (value) => (value === LIMITS.responseBytes.max ? "8MiB" : `${value}B`),
+  );
+  const spec: HttpResponseSpec = {
+    ...(select === undefined ? {} : { select }),
+    ...(type === undefined || type === "any" || (type === "json" && select !== undefined) ? {} : { type }),
+    ...(bytes === LIMITS.responseBytes.default ? {} : { maxBytes: bytes }),
+  };
+  return Object.keys(spec).length === 0 ? {} : { response: spec };
+}
+
+const pagination = (written: Of<"http">["pagination"]): { pagination?: PaginationSpec } =>
+  written === undefined
+    ? {}
+    : {
+        pagination: {
+          next: written.next,
+          as: written.as ?? "url",
+          items: written.items ?? "",
+          maxPages: written.maxPages ?? LIMITS.pages.default,
+        },
+      };
 
 const toolTimeout = (tool: { timeout?: string }, pointer: string, { range }: Context): number =>
   range(

@@ -1,4 +1,4 @@
-import { AgentManifest, type ProblemDetail, ToolManifest } from "@maru/contract";
+import { AgentManifest, MCP_NAME_PATTERN, type ProblemDetail, ToolManifest } from "@maru/contract";
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import { closest, distance } from "fastest-levenshtein";
 import { escapePointer } from "../canonical.ts";
@@ -90,7 +90,7 @@ function details(errors: readonly ErrorObject[], prefix: string): ProblemDetail[
         return {
           pointer,
           code: "invalid_name",
-          detail: "A tool's name has 1 to 64 letters, digits, underscores and hyphens.",
+          detail: `A tool's name has 1 to ${(error.params as { pattern: string }).pattern === MCP_NAME_PATTERN ? 32 : 64} letters, digits, underscores and hyphens.`,
         };
       }
       if (error.keyword === "enum")

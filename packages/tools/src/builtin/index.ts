@@ -9,7 +9,10 @@ import { jsonQuery } from "./json-query.ts";
 import { regex } from "./regex.ts";
 import { textDiff } from "./text-diff.ts";
 
-const BUILTINS: Record<BuiltinName, Builtin> = {
+/** Those that only compute. */
+type Computing = Exclude<BuiltinName, "http_fetch">;
+
+const BUILTINS: Record<Computing, Builtin> = {
   calculator,
   current_time: currentTime,
   date_math: dateMath,
@@ -18,7 +21,7 @@ const BUILTINS: Record<BuiltinName, Builtin> = {
   text_diff: textDiff,
 };
 
-export function prepareBuiltin({ name }: BuiltinToolSpec): PreparedTool {
+export function prepareBuiltin({ name }: BuiltinToolSpec & { readonly name: Computing }): PreparedTool {
   const { description, parameters, run } = BUILTINS[name];
   return {
     declaration: { name, description, parameters },

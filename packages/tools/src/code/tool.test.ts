@@ -1,7 +1,7 @@
 import type { CodeToolSpec, FunctionToolSpec } from "@maru/contract";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { checkSources, checkToolSpec, createEgress, createSandbox, prepareTools, type Sandbox } from "../index.ts";
-import { callContext } from "../testing/context.ts";
+import { checkSources, checkToolSpec, createSandbox, prepareTools, type Sandbox } from "../index.ts";
+import { callContext, toolDeps } from "../testing/context.ts";
 
 let sandbox: Sandbox;
 beforeAll(() => {
@@ -30,7 +30,7 @@ const add = (over: Partial<FunctionToolSpec> = {}): FunctionToolSpec => ({
   ...over,
 });
 const prepare = (spec: CodeToolSpec | FunctionToolSpec) => {
-  const tool = prepareTools([spec], { egress: createEgress(), sandbox }).get(spec.name);
+  const tool = prepareTools([spec], toolDeps({ sandbox })).get(spec.name);
   if (tool === undefined) throw new Error("no tool");
   return tool;
 };
@@ -110,7 +110,7 @@ describe("a function of the manifest", () => {
   });
 
   test("without a sandbox is not run at all", async () => {
-    const tool = prepareTools([add()], { egress: createEgress() }).get("add");
+    const tool = prepareTools([add()], toolDeps()).get("add");
     expect(await tool?.call({ a: 1, b: 2 }, callContext())).toMatchObject({ isError: true, code: "code_error" });
   });
 });

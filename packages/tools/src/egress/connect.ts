@@ -1,16 +1,17 @@
 import { isIP, type Socket } from "node:net";
 import type { buildConnector } from "undici";
-import { isPublicAddress } from "./verdict.ts";
+import { EgressBlocked } from "./errors.ts";
+import { type Resolve, resolveInTime } from "./resolve.ts";
 
-/** All addresses of a name. */
-export type Resolve = (host: string) => Promise<readonly { readonly address: string }[]>;
-
-/** The destination is not one that users' requests may reach. Says no more: an address would map the inside. */
-export class EgressBlocked extends Error {
-  constructor() {
-    super("The destination is not allowed.");
-    this.name = "EgressBlocked";
-  }
+export interface GuardOptions {
+  /** Connects to the address it is given and resolves nothing. */
+  readonly connect: buildConnector.connector;
+  readonly resolve: Resolve;
+  readonly resolveMs: number;
+  /** Whether an address may be connected to. */
+  readonly mayReach: (address: string) => boolean;
+  /** The connection is a proxy's: its peer is the proxy, and the address it was asked for is all that can be judged. */
+  readonly proxied?: boolean;
 }
 
 const MAX_ADDRESSES = 16;
@@ -21,16 +22,17 @@ const MAX_ADDRESSES = 16;
  * are judged, one is pinned (`connect` gets the address, so nothing resolves again), and the socket's real peer is
  * judged before a byte of the request goes out.
  */
-export function guardConnect(connect: buildConnector.connector, resolve: Resolve): buildConnector.connector {
+export function guardConnect(options: GuardOptions): buildConnector.connector {
+  const { connect, mayReach, proxied = false } = options;
   return (target, callback) => {
     const host = target.hostname.replace(/^\[|\]$/g, "");
-    pinAddress(host, resolve).then(
+    pinAddress(host, options).then(
       (address) =>
         connect(
           { ...target, hostname: address, host: address, servername: isIP(host) === 0 ? host : "" },
           (...[error, socket]) => {
             if (error !== null) return callback(error, null);
-            if (isPublicAddress((socket as Socket).remoteAddress ?? "")) return callback(null, socket);
+            if (proxied || mayReach((socket as Socket).remoteAddress ?? "")) return callback(null, socket);
             (socket as Socket).destroy();
             callback(new EgressBlocked(), null);
           },
@@ -40,15 +42,11 @@ export function guardConnect(connect: buildConnector.connector, resolve: Resolve
   };
 }
 
-async function pinAddress(host: string, resolve: Resolve): Promise<string> {
-  const addresses = isIP(host) === 0 ? await resolve(host) : [{ address: host }];
+async function pinAddress(host: string, { resolve, resolveMs, mayReach }: GuardOptions): Promise<string> {
+  const addresses = isIP(host) === 0 ? await resolveInTime(resolve, host, resolveMs) : [{ address: host }];
   const [first] = addresses;
   // One private address among public ones is a rebinding attempt or a mistake; either way none is used.
-  if (
-    first === undefined ||
-    addresses.length > MAX_ADDRESSES ||
-    !addresses.every(({ address }) => isPublicAddress(address))
-  )
+  if (first === undefined || addresses.length > MAX_ADDRESSES || !addresses.every(({ address }) => mayReach(address)))
     throw new EgressBlocked();
   return first.address;
 }

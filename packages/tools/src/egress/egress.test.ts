@@ -2,26 +2,31 @@ import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Agent, buildConnector } from "undici";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { EgressBlocked, guardConnect } from "./connect.ts";
-import { createEgress, type Egress, parseEgressAllow } from "./index.ts";
-import { isPublicAddress, urlRefusal } from "./verdict.ts";
+import { openEgress } from "../testing/context.ts";
+import { HOSTILE_ADDRESSES, HOSTILE_NAMES, HOSTILE_URLS } from "../testing/hostile-urls.ts";
+import { guardConnect } from "./connect.ts";
+import { type Egress, EgressBlocked, type EgressOptions, parseEgressAllow } from "./index.ts";
+import { isPublicAddress, mayReach, parseEgressDeny, urlRefusal } from "./verdict.ts";
 
-let server: Server;
+const servers: Server[] = [];
 let port = 0;
 let connections = 0;
 let requests: { host: string | undefined; url: string | undefined; headers: IncomingHttpHeaders }[] = [];
-const open: Egress[] = [];
+const open: ReturnType<typeof openEgress>[] = [];
 
-// Whatever spelling of this listener gets through, it is counted.
+// Whatever spelling of these listeners gets through, it is counted.
 beforeAll(async () => {
-  server = createServer((request, response) => {
-    requests.push({ host: request.headers.host, url: request.url, headers: request.headers });
-    if (request.url === "/redirect") response.writeHead(302, { location: `http://127.0.0.1:${port}/inside` });
-    response.end("inside");
-  });
-  server.on("connection", () => connections++);
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  port = (server.address() as AddressInfo).port;
+  for (const host of ["127.0.0.1", "::1"]) {
+    const server = createServer((request, response) => {
+      requests.push({ host: request.headers.host, url: request.url, headers: request.headers });
+      if (request.url === "/redirect") response.writeHead(302, { location: `http://127.0.0.1:${port}/inside` });
+      response.end("inside");
+    });
+    server.on("connection", () => connections++);
+    await new Promise<void>((resolve) => server.listen(port, host, resolve));
+    port = (server.address() as AddressInfo).port;
+    servers.push(server);
+  }
 });
 beforeEach(() => {
   connections = 0;
@@ -31,12 +36,14 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((egress) => egress.close()));
 });
 afterAll(() => {
-  server.closeAllConnections();
-  server.close();
+  for (const server of servers) {
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
-function egressWith(options: Parameters<typeof createEgress>[0]): Egress {
-  const egress = createEgress({
+function egressWith(options: Partial<EgressOptions>): Egress {
+  const egress = openEgress({
     resolve: async (host) => {
       throw new Error(`no test may resolve ${host}`);
     },
@@ -49,87 +56,8 @@ function egressWith(options: Parameters<typeof createEgress>[0]): Egress {
 const get = (egress: Egress, url: string) =>
   egress.request({ method: "GET", url, headers: {}, body: null, signal: AbortSignal.timeout(5_000) });
 
-const addresses = [
-  "127.0.0.1",
-  "127.1",
-  "0x7f.1",
-  "0x7f000001",
-  "2130706433",
-  "017700000001",
-  "0177.0.0.1",
-  "127%2e0%2e0%2e1",
-  "0.0.0.0",
-  "0",
-  "[::]",
-  "[::1]",
-  "[0:0:0:0:0:0:0:1]",
-  "[::ffff:127.0.0.1]",
-  "[::ffff:7f00:1]",
-  "[::127.0.0.1]",
-  "[64:ff9b::7f00:1]",
-  "[64:ff9b::a9fe:a9fe]",
-  "[64:ff9b:1::a9fe:a9fe]",
-  "[2002:7f00:1::]",
-  "[2001:0:53aa:64c::1]",
-  "[2001:db8::1]",
-  "[fe80::1%25eth0]",
-  "[fe80::1]",
-  "[fc00::1]",
-  "[fd00:ec2::254]",
-  "[ff02::1]",
-  "169.254.169.254",
-  "168.63.129.16",
-  "100.100.100.200",
-  "192.0.0.192",
-  "10.0.0.1",
-  "10.255.255.255",
-  "172.16.0.1",
-  "172.31.255.255",
-  "192.168.0.1",
-  "100.64.0.1",
-  "100.127.255.255",
-  "198.18.0.1",
-  "198.19.255.255",
-  "192.0.2.1",
-  "198.51.100.1",
-  "203.0.113.1",
-  "224.0.0.1",
-  "240.0.0.1",
-  "255.255.255.255",
-  "①②⑦.⓪.⓪.①",
-  "127。0。0。1",
-];
-const names = [
-  "metadata.google.internal",
-  "localhost",
-  "LOCALHOST",
-  "localhost.",
-  "foo.localhost",
-  "printer.local",
-  "postgres",
-  "redis",
-  "example.com.",
-  "аpple.com",
-];
-const others = [
-  "http://user:pw@example.com@127.0.0.1/",
-  "http://user@example.com/",
-  "http://example.com#@127.0.0.1/",
-  "http://example.com\\@127.0.0.1/",
-  "http://example.com/\r\nx",
-  "http://exam\tple.com/",
-  "http:///127.0.0.1/",
-  "file:///etc/passwd",
-  "gopher://127.0.0.1/",
-  "data:text/plain,x",
-  "blob:http://127.0.0.1/x",
-  "ftp://127.0.0.1/",
-  "//127.0.0.1/",
-  "",
-];
-
 describe("what must never be connected to", () => {
-  test.each([...addresses, ...names])("http://%s", async (host) => {
+  test.each([...HOSTILE_ADDRESSES, ...HOSTILE_NAMES])("http://%s", async (host) => {
     const egress = egressWith({});
     for (const url of [`http://${host}:${port}/`, `https://${host}:${port}/`, `http://${host}/`]) {
       await expect(get(egress, url)).rejects.toThrow(EgressBlocked);
@@ -138,8 +66,9 @@ describe("what must never be connected to", () => {
     expect(connections).toBe(0);
   });
 
-  test.each(others)("%j", async (url) => {
+  test.each(HOSTILE_URLS)("%j", async (url) => {
     await expect(get(egressWith({}), url)).rejects.toThrow(EgressBlocked);
+    expect(urlRefusal(url, [])).toEqual(expect.any(String));
     expect(connections).toBe(0);
   });
 
@@ -147,12 +76,12 @@ describe("what must never be connected to", () => {
     await expect(get(egressWith({}), `http://example.com:${denied}/`)).rejects.toThrow(EgressBlocked);
   });
 
-  test.each(addresses.filter((host) => /^[[0-9a-f:.\]]+$/.test(host)))(
+  test.each(HOSTILE_ADDRESSES.filter((host) => /^[[0-9a-f:.\]]+$/.test(host)))(
     "a name whose only address is %s",
     async (host) => {
       const address = host.replace(/[[\]]/g, "");
       await expect(
-        get(egressWith({ resolve: async () => [{ address, family: 4 }] }), `http://name.example.com:${port}/`),
+        get(egressWith({ resolve: async () => [{ address }] }), `http://name.example.com:${port}/`),
       ).rejects.toThrow(EgressBlocked);
       expect(isPublicAddress(address)).toBe(false);
       expect(connections).toBe(0);
@@ -172,6 +101,23 @@ describe("what must never be connected to", () => {
     expect(connections).toBe(0);
   });
 
+  test("an address the operator denies, alone or in a range, and one of this machine's own", async () => {
+    const deny = parseEgressDeny(" 8.8.8.0/24, 2001:4860:4860::8844,::ffff:1.1.1.1 ");
+    for (const address of ["8.8.8.8", "2001:4860:4860::8844", "::ffff:8.8.8.1", "1.1.1.1"]) {
+      const egress = egressWith({ deny, resolve: async () => [{ address }] });
+      await expect(get(egress, `http://name.example.com:${port}/`)).rejects.toThrow(EgressBlocked);
+      expect(mayReach(address, [])).toBe(true);
+    }
+    expect(mayReach("8.8.4.4", deny)).toBe(true);
+    expect(mayReach("8.8.4.4", [], ["192.168.1.2", "8.8.4.4"])).toBe(false);
+    expect(mayReach("2001:4860::1", [], ["2001:4860:0:0:0:0:0:1"])).toBe(false);
+  });
+
+  test.each(["8.8.8", "8.8.8.8/33", "::/129", "8.8.8.8/", "8.8.8.8/8/8", "example.com", "fe80::1%eth0"])(
+    "%s is no range of addresses",
+    (entry) => expect(() => parseEgressDeny(`9.9.9.9,${entry}`)).toThrow(entry),
+  );
+
   test.each(["8.8.8.8", "1.1.1.1", "100.128.0.1", "172.32.0.1", "2001:4860:4860::8888", "::ffff:8.8.8.8"])(
     "but %s is public",
     (address) => expect(isPublicAddress(address)).toBe(true),
@@ -183,10 +129,15 @@ describe("the connection", () => {
   function guardedAgent(resolve: () => Promise<{ address: string }[]>) {
     const asked: { hostname: string; servername: string | undefined }[] = [];
     const real = buildConnector({ timeout: 3_000 });
-    const connect = guardConnect((target, callback) => {
-      asked.push({ hostname: target.hostname, servername: target.servername });
-      real({ ...target, hostname: "127.0.0.1", host: "127.0.0.1", servername: "" }, callback);
-    }, resolve);
+    const connect = guardConnect({
+      connect: (target, callback) => {
+        asked.push({ hostname: target.hostname, servername: target.servername });
+        real({ ...target, hostname: "127.0.0.1", host: "127.0.0.1", servername: "" }, callback);
+      },
+      resolve,
+      resolveMs: 2_000,
+      mayReach: isPublicAddress,
+    });
     return { agent: new Agent({ connect }), asked };
   }
 

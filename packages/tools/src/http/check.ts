@@ -1,28 +1,9 @@
 import { type HttpToolSpec, LIMITS, type ProblemCode, type ProblemDetail } from "@maru/contract";
 import { urlRefusal } from "../egress/verdict.ts";
 import { mentionsSecret, secretsOf } from "../secrets/reference.ts";
-import { CONTROL_CHARACTERS } from "./index.ts";
+import { headerRefusal } from "./header.ts";
 import { parseTemplate, placesOf, type Template } from "./template.ts";
 import { parseUrlTemplate, type UrlTemplate } from "./url.ts";
-
-/** Headers that are Maru's or the connection's own. */
-const OWN_HEADERS = new Set([
-  "host",
-  "content-length",
-  "transfer-encoding",
-  "connection",
-  "keep-alive",
-  "upgrade",
-  "te",
-  "trailer",
-  "expect",
-  "proxy-authorization",
-  "proxy-connection",
-  "accept-encoding",
-  "idempotency-key",
-  "x-run-epoch",
-  "user-agent",
-]);
 
 const escapePointer = (name: string): string => name.replaceAll("~", "~0").replaceAll("/", "~1");
 
@@ -37,6 +18,26 @@ function outsideQueryValues(url: string): string {
   return at < 0 ? url : `${url.slice(0, at)}${url.slice(at).replace(/=[^&]*/g, "=")}`;
 }
 
+type Report = (place: string, code: ProblemCode, detail: string) => void;
+
+function checkPagination({ pagination, response, effect, request }: HttpToolSpec, report: Report): void {
+  if (pagination === undefined) return;
+  if (effect !== "safe" || request.method !== "GET")
+    report(
+      "/pagination",
+      "effect_class_invalid",
+      "Only a GET may be asked for further pages: a call that may change something is sent once.",
+    );
+  if (pagination.next === "link" && pagination.as !== "url")
+    report(
+      "/pagination/as",
+      "validation_failed",
+      "A Link header has URLs: leave as out, or give a JSON pointer in next.",
+    );
+  if (response?.type === "text")
+    report("/response/type", "validation_failed", "Pages are JSON: leave type out, or pagination.");
+}
+
 /** What is wrong with an HTTP tool beyond its shape. */
 export function checkHttpTool(
   spec: HttpToolSpec,
@@ -45,8 +46,7 @@ export function checkHttpTool(
   hasSecret: (name: string) => boolean,
 ): ProblemDetail[] {
   const errors: ProblemDetail[] = [];
-  const report = (place: string, code: ProblemCode, detail: string) =>
-    errors.push({ pointer: `${pointer}${place}`, code, detail });
+  const report: Report = (place, code, detail) => void errors.push({ pointer: `${pointer}${place}`, code, detail });
   const known = new Set(Object.keys((spec.parameters.properties as object | undefined) ?? {}));
   const places = (place: string, read: () => Template) => {
     try {
@@ -73,10 +73,8 @@ export function checkHttpTool(
     places(`/request/query/${escapePointer(key)}`, () => parseTemplate(value));
   for (const [name, value] of Object.entries(request.headers)) {
     const place = `/request/headers/${escapePointer(name)}`;
-    if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/.test(name))
-      report(place, "header_not_allowed", "This is not the name of a header.");
-    else if (OWN_HEADERS.has(name.toLowerCase())) report(place, "header_not_allowed", "Maru sets this header itself.");
-    else if (CONTROL_CHARACTERS.test(value)) report(place, "header_not_allowed", "A header's value must be one line.");
+    const wrong = headerRefusal(name, value);
+    if (wrong !== null) report(place, "header_not_allowed", wrong);
     else places(place, () => parseTemplate(value));
   }
   const body = (value: unknown, place: string): void => {
@@ -85,6 +83,11 @@ export function checkHttpTool(
       for (const [key, item] of Object.entries(value)) body(item, `${place}/${escapePointer(key)}`);
   };
   body(request.body, "/request/body");
+  for (const [key, values] of Object.entries(request.form ?? {})) {
+    const place = `/request/form/${escapePointer(key)}`;
+    if (typeof values === "string") places(place, () => parseTemplate(values));
+    else for (const [index, value] of values.entries()) places(`${place}/${index}`, () => parseTemplate(value));
+  }
   const reads = request.method === "GET" || request.method === "HEAD";
   if (reads && effect !== "safe")
     report(
@@ -98,7 +101,20 @@ export function checkHttpTool(
       "effect_class_invalid",
       `${request.method} may change something: use idempotent or at_most_once.`,
     );
-  if (reads && request.body !== null) report("/request/body", "template_error", `${request.method} has no body.`);
+  for (const part of ["body", "form"] as const)
+    if (reads && (request[part] ?? null) !== null)
+      report(`/request/${part}`, "template_error", `${request.method} has no body.`);
+  if (request.form !== undefined && request.body !== null)
+    report("/request/form", "template_error", "A request has one body: give body (JSON) or form, not both.");
+  if (spec.response?.select !== undefined && spec.response.type === "text")
+    report("/response/type", "validation_failed", "Parts are selected of JSON only: leave type out, or select.");
+  checkPagination(spec, report);
+  if (spec.retries !== undefined && effect === "at_most_once")
+    report(
+      "/retries",
+      "effect_class_invalid",
+      "A call that is at_most_once is never sent again: leave retries out, or say that it is idempotent.",
+    );
   if (spec.timeoutMs > LIMITS.toolTimeoutMs.max)
     report("/timeout", "limit_out_of_range", `At most ${LIMITS.toolTimeoutMs.max} ms.`);
   return errors;

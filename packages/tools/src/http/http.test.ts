@@ -4,9 +4,8 @@ import { gzipSync } from "node:zlib";
 import type { HttpToolSpec } from "@maru/contract";
 import fc from "fast-check";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { createEgress, type Egress } from "../egress/index.ts";
 import type { ToolCallContext } from "../kind.ts";
-import { callContext } from "../testing/context.ts";
+import { callContext, openEgress } from "../testing/context.ts";
 import { prepareHttpTool } from "./index.ts";
 
 interface Seen {
@@ -17,7 +16,7 @@ interface Seen {
 }
 
 let server: Server;
-let egress: Egress;
+let egress: ReturnType<typeof openEgress>;
 let seen: Seen[] = [];
 let answer: (response: ServerResponse) => void;
 
@@ -28,11 +27,14 @@ beforeAll(async () => {
     seen.push({ method: request.method, url: request.url ?? "", headers: request.headers, body });
     answer(response);
   });
+  // A machine that stands still for some seconds must not end connections that are to be used again.
+  server.keepAliveTimeout = 120_000;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  egress = createEgress({
+  egress = openEgress({
     allow: { "api.example.com": origin, "closed.example.com": "http://127.0.0.1:1" },
     resolve: async () => [{ address: "10.0.0.7" }],
+    connectTimeoutMs: 20_000,
   });
 });
 beforeEach(() => {
@@ -56,7 +58,8 @@ function tool(request: Partial<HttpToolSpec["request"]>, over: Partial<HttpToolS
       description: "d",
       parameters: { type: "object" },
       request: { method, url: "https://api.example.com/", headers: {}, query: {}, body: null, ...request },
-      timeoutMs: 10_000,
+      timeoutMs: 30_000,
+      retries: 0,
       effect: method === "GET" || method === "HEAD" ? "safe" : "at_most_once",
       ...over,
     },
@@ -208,7 +211,7 @@ describe("a request from its template", () => {
     expect(headers).toMatchObject({
       host: "api.example.com",
       "user-agent": "maru",
-      "accept-encoding": "identity",
+      "accept-encoding": "gzip, deflate, br, zstd",
       "x-run-epoch": "3",
       "idempotency-key": "run_1-4",
       "x-city": Buffer.from("서울").toString("latin1"),
@@ -246,7 +249,9 @@ describe("a request from its template", () => {
   );
 
   test("no argument changes the host, the path's shape or another parameter", async () => {
-    const probe = tool({ url: "https://api.example.com/v1/{a}/end?k={b}&fixed=1", query: { q: "x{c}" } });
+    // On a busy machine the server may close an idle connection just when it is used again.
+    const over = { retries: 2 };
+    const probe = tool({ url: "https://api.example.com/v1/{a}/end?k={b}&fixed=1", query: { q: "x{c}" } }, over);
     const nasty = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.stringMatching(/^[./\\?#&=@:%{}+\s0-9a-f]{1,12}$/),
@@ -316,6 +321,7 @@ describe("a reply as the model reads it", () => {
       "서울",
     ],
     ["UTF-8 that is broken, replaced", 200, text, Buffer.from([0x61, 0xff, 0x62]), "a\ufffdb"],
+    ["what comes compressed", 200, { ...text, "content-encoding": "gzip" }, gzipSync("서울"), "서울"],
     ["nothing", 200, text, "", "(no content)"],
     ["a 204", 204, {}, "", "(no content)"],
     ["text of no type", 200, {}, "plain", "plain"],
@@ -340,24 +346,15 @@ describe("a reply as the model reads it", () => {
       { location: "http://169.254.169.254/" },
       "",
       "tool_http_error",
-      "The server answered 302: redirects are not followed.",
+      "The server answered 302: this redirect is not followed.",
     ],
-    [
-      "bytes",
-      200,
-      { "content-type": "application/octet-stream" },
-      "abc",
-      "tool_failed",
-      "The reply is application/octet-stream, 3 bytes: not text.",
-    ],
-    ["bytes of no type", 200, {}, Buffer.from([1, 0, 2]), "tool_failed", "The reply is of no type, 3 bytes: not text."],
     [
       "an encoding nobody asked for",
       200,
-      { ...text, "content-encoding": "gzip" },
-      gzipSync("x"),
+      { ...text, "content-encoding": "compress" },
+      "x",
       "tool_failed",
-      "The server sent the reply encoded as gzip, which was not asked for.",
+      "The reply is encoded as compress, which is not read.",
     ],
     [
       "a length over 8 MiB",

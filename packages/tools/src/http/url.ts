@@ -78,15 +78,17 @@ export function fillUrl(
 const NO_SECRETS: SecretValues = new Map();
 /** Segments that walk up the path for the URL parser, `%2e` spelt out or not. */
 const DOTS = /^(?:\.|%2e){0,2}$/i;
+/** Whether a segment is empty, or walks up the path. */
+export const isDots = (segment: string): boolean => DOTS.test(segment);
 
 function fillSegment(segment: Template, args: Readonly<Record<string, unknown>>): string {
   const names = placesOf(segment);
   const filled = fillTemplate(segment, args, NO_SECRETS, (value) => {
-    if (DOTS.test(value)) throw new Error(`${names.join(", ")} must not be empty, "." or "..".`);
+    if (isDots(value)) throw new Error(`${names.join(", ")} must not be empty, "." or "..".`);
     return encodeURIComponent(value);
   });
   if (filled === null) throw new Error(`${names.join(", ")} is required.`);
   // The places of one segment, or a place and the text beside it, can make dots together.
-  if (names.length > 0 && DOTS.test(filled)) throw new Error(`${names.join(", ")} must not make "." or ".." here.`);
+  if (names.length > 0 && isDots(filled)) throw new Error(`${names.join(", ")} must not make "." or ".." here.`);
   return filled;
 }

@@ -1,5 +1,7 @@
 import type { ToolCallContext } from "../kind.ts";
 
+export { openEgress, toolDeps } from "./egress.ts";
+
 /** The context of a call in tests and benches, whatever of it does not matter there filled in. */
 export const callContext = (over: Partial<ToolCallContext> = {}): ToolCallContext => ({
   caller: {

@@ -1,6 +1,6 @@
 import type { CatalogueModel, Deployment, Model } from "@maru/contract";
 import { DEFAULT_MODEL_ID, endpointModel, priceAt } from "@maru/model";
-import type { Endpoint, Models, StoredDeployment, Withdrawal } from "@maru/store";
+import type { Endpoint, Models, StoredDeployment, ToolDrift, Withdrawal } from "@maru/store";
 
 /** One model a workspace may name, and whether it can be had. */
 export interface Shelved {
@@ -46,20 +46,31 @@ export async function readShelf(store: Models, workspaceId: string, { served }: 
 
 /** A deployment with what is wrong with its models now. */
 export function deploymentObject(deployment: StoredDeployment, shelf: Shelf, { simulated }: Serving): Deployment {
-  const { model, fallbacks } = deployment;
+  const { drifts, ...shown } = deployment;
+  const { model, fallbacks } = shown;
   const trouble = [model, ...fallbacks].map((name) => [name, troubleOf(name, shelf)] as const);
   const able = trouble.filter(([, wrong]) => wrong === null).map(([name]) => name);
   const reasons = trouble.flatMap(([name, wrong]) =>
     wrong === null ? [] : [`${wrong} ${consequence(name === model, able)}`],
   );
-  const { paused } = deployment;
+  const { paused } = shown;
   if (paused !== null)
     reasons.unshift(`It is paused${paused.reason === null ? "" : ` (${paused.reason})`}: it takes no runs.`);
+  reasons.push(...drifts.map(driftReason));
   return {
-    ...deployment,
+    ...shown,
     health: { status: paused !== null ? "paused" : reasons.length === 0 ? "ready" : "degraded", reasons },
     simulated: simulated && shelf.find(model)?.endpoint === null,
   };
+}
+
+/** In words for whoever has the deployment; the server's name for its tool is a stranger's text. */
+function driftReason({ entry, tool, what, since }: ToolDrift): string {
+  const name = `${entry}'s tool ${tool.slice(0, 64)}`;
+  const again = "Deploy again to take over what the server says now.";
+  if (what === "gone") return `Since ${since} ${name} is gone: it is not called. ${again}`;
+  if (what === "parameters") return `Since ${since} ${name} has other parameters: it is not called. ${again}`;
+  return `Since ${since} ${name} says something else of itself; the model goes by what it said at deploy. ${again}`;
 }
 
 function troubleOf(name: string, shelf: Shelf): string | null {

@@ -4,6 +4,7 @@ import {
   LIMITS,
   type ModelRequest,
   type PlanChange,
+  type PolicyRules,
   Problem,
   type ProblemCode,
   type ProblemDetail,
@@ -23,13 +24,16 @@ import type { createSecretReader, ReleaseRequest, Store, StoredDeployment } from
 import {
   checkSources,
   checkToolSpec,
-  type Egress,
+  type EgressGate,
+  hostProblems,
   pinTools,
+  policyProblems,
   prepareTools,
   type Sandbox,
   SandboxLost,
   schemaProblems,
   secretNamesIn,
+  UNCALLED,
 } from "@maru/tools";
 import type { FastifyRequest } from "fastify";
 import type { Caller } from "../auth/authenticate.ts";
@@ -47,7 +51,9 @@ export interface DeploymentDeps {
   readonly serving: Serving;
   /** Private hosts the operator lets tools reach. */
   readonly allowedHosts: readonly string[];
-  readonly egress: Egress;
+  /** Whether MCP servers may be started as commands. */
+  readonly mcpStdio: boolean;
+  readonly egress: EgressGate;
   /** Loads the functions of manifests. */
   readonly sandbox: Sandbox;
   /** Values of an agent's secrets, for servers that are asked at deploy what tools they have. */
@@ -56,7 +62,7 @@ export interface DeploymentDeps {
 }
 
 export function deploymentRoutes(deps: DeploymentDeps) {
-  const { store, control, pages, serving, allowedHosts, egress, sandbox, closing } = deps;
+  const { store, control, pages, serving, allowedHosts, mcpStdio, egress, sandbox, closing } = deps;
   const { deployments } = store;
   const shelfOf = (workspaceId: string) => readShelf(store.models, workspaceId, serving);
   const shown = (deployment: StoredDeployment, shelf: Shelf) => deploymentObject(deployment, shelf, serving);
@@ -68,7 +74,7 @@ export function deploymentRoutes(deps: DeploymentDeps) {
     const request: ModelRequest = {
       model,
       messages: [{ role: "system", content: spec.instructions }],
-      tools: prepareTools(spec.tools, { egress }).declarations,
+      tools: prepareTools(spec.tools, UNCALLED).declarations,
       thinking: spec.model.thinking,
       temperature: spec.model.temperature,
       topP: spec.model.topP,
@@ -172,25 +178,37 @@ export function deploymentRoutes(deps: DeploymentDeps) {
       );
       const shelf = await shelfOf(caller.workspaceId);
       const secrets = await secretsFor(caller.workspaceId, value);
+      const { policy } = await store.policies.read(caller.workspaceId);
       const normal = normaliseManifest(value, {
         findModel: (id) => shelf.find(id)?.model,
         isServed: (id) => shelf.find(id)?.status !== "unserved",
         modelIds: shelf.models.map(({ model }) => model.id),
         checkSchema: schemaProblems,
         defaultModelId: DEFAULT_MODEL_ID,
-        checkTool: (tool, pointer) =>
-          checkToolSpec(tool, pointer, { allowedHosts, hasSecret: (name) => secrets.has(name) }),
+        checkTool: (tool, pointer) => [
+          ...checkToolSpec(tool, pointer, { allowedHosts, mcpStdio, hasSecret: (name) => secrets.has(name) }),
+          ...policyProblems(tool, pointer, policy),
+        ],
         locate,
       });
       const { deployment: name, settings, rollout } = normal;
+      const unreachable = endpointProblems(normal.spec, shelf, policy);
+      if (unreachable.length > 0) throw manifestRefusal(unreachable, { locate });
       await refuseBrokenSources(normal.spec, locate);
       await refuseAgents(caller.workspaceId, normal.spec, name, locate);
       const { tools, problems, warnings } = await pinTools(normal.spec.tools, {
-        egress,
+        egress: egress.forWorkspace(caller.workspaceId),
+        allowedHosts,
+        mcpStdio,
         secrets: (names) => deps.secrets(caller.workspaceId, normal.spec.name, names),
         signal: closing,
       });
-      if (problems.length > 0) throw manifestRefusal(problems, { locate });
+      // Again, of what entries stand for is known only now.
+      const refused = [
+        ...problems,
+        ...tools.flatMap((tool, index) => policyProblems(tool, `/spec/tools/${index}`, policy)),
+      ];
+      if (refused.length > 0) throw manifestRefusal(refused, { locate });
       const spec: AgentSpec = { ...normal.spec, tools };
       const digest = manifestDigest(spec);
       const dryRun = query.dry_run ?? false;
@@ -347,6 +365,16 @@ export function deploymentRoutes(deps: DeploymentDeps) {
       body: await deployments.getRevision(caller.workspaceId, params.agent, params.number),
     }),
   } satisfies Partial<Handlers>;
+}
+
+/** What a policy says against the hosts of the workspace's own endpoints that an agent uses. */
+function endpointProblems({ model }: AgentSpec, shelf: Shelf, policy: PolicyRules): ProblemDetail[] {
+  const named = [model.name, ...(model.fallbacks ?? [])];
+  return named.flatMap((name, index) => {
+    const url = shelf.find(name)?.endpoint?.baseUrl;
+    const pointer = index === 0 ? "/spec/model/name" : `/spec/model/fallbacks/${index - 1}`;
+    return url === undefined ? [] : hostProblems(url, pointer, policy);
+  });
 }
 
 /** Where all the traffic goes to one revision, that is not said. */

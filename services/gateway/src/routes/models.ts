@@ -1,21 +1,23 @@
 import { Problem } from "@maru/contract";
 import type { Sealer } from "@maru/domain";
 import { findModel } from "@maru/model";
-import type { Endpoint, Models } from "@maru/store";
+import type { Endpoint, Models, Policies } from "@maru/store";
 import type { Handlers } from "../http/bind.ts";
 import { changedEndpointFields, newEndpointFields } from "../models/endpoint-fields.ts";
 import { modelObject, readShelf, type Serving, type Shelved } from "../models/shelf.ts";
 import { ifMatch } from "./deployments.ts";
+import { refuseDenied } from "./policy.ts";
 
 export interface ModelDeps {
   readonly models: Models;
+  readonly policies: Policies;
   readonly serving: Serving;
   readonly sealer: Sealer;
   readonly allowedHosts: readonly string[];
   readonly now: () => number;
 }
 
-export function modelRoutes({ models, serving, sealer, allowedHosts, now }: ModelDeps) {
+export function modelRoutes({ models, policies, serving, sealer, allowedHosts, now }: ModelDeps) {
   const rules = { sealer, allowedHosts };
   const shown = (shelved: Shelved) => modelObject(shelved, serving, now());
   const found = async (workspaceId: string, name: string): Promise<Shelved> => {
@@ -51,6 +53,7 @@ export function modelRoutes({ models, serving, sealer, allowedHosts, now }: Mode
       if (findModel(body.name) !== undefined)
         throw new Problem("name_taken", `The catalogue has a model named ${body.name}: choose another name.`);
       const fields = newEndpointFields(body, rules);
+      await refuseDenied(policies, caller.workspaceId, "/base_url", fields.baseUrl);
       const { api_key: key } = body;
       await models.addEndpoint(caller.workspaceId, fields, key === undefined ? null : (id) => sealer.seal(key, id));
       const { headers, body: model } = await reply(caller.workspaceId, body.name);
@@ -59,7 +62,9 @@ export function modelRoutes({ models, serving, sealer, allowedHosts, now }: Mode
 
     updateModel: async ({ caller, params, body, request }) => {
       const before = await ownEndpoint(caller.workspaceId, params.model, request.headers["if-match"]);
-      await models.changeEndpoint(caller.workspaceId, before, changedEndpointFields(before, body, rules));
+      const fields = changedEndpointFields(before, body, rules);
+      if (body.base_url !== undefined) await refuseDenied(policies, caller.workspaceId, "/base_url", fields.baseUrl);
+      await models.changeEndpoint(caller.workspaceId, before, fields);
       return { status: 200, ...(await reply(caller.workspaceId, params.model)) };
     },
 

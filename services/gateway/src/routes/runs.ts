@@ -3,7 +3,7 @@ import { canonicalJson } from "@maru/domain";
 import { estimateTokens } from "@maru/model";
 import type { LiveBus } from "@maru/queue";
 import type { Answers, NewRun, RunNotice, Store, StoredEvent } from "@maru/store";
-import { type Egress, prepareTools } from "@maru/tools";
+import { prepareTools, UNCALLED } from "@maru/tools";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { Caller } from "../auth/authenticate.ts";
 import type { StreamTimes } from "../config.ts";
@@ -24,7 +24,6 @@ export interface RunDeps {
   readonly heads: Heads;
   readonly pages: Pages;
   readonly serving: Serving;
-  readonly egress: Egress;
   readonly times: StreamTimes;
   /** Aborts when the gateway stops: streams end, to be resumed elsewhere by their last id. */
   readonly closing: AbortSignal;
@@ -47,7 +46,7 @@ const MAX_WAIT_SECONDS = 60;
 export const MESSAGE_TOKENS = 8;
 
 export function runRoutes(deps: RunDeps) {
-  const { store, control, bus, pages, serving, egress, closing } = deps;
+  const { store, control, bus, pages, serving, closing } = deps;
   const { wake } = control;
   const { simulated } = serving;
   const { runs } = store;
@@ -221,7 +220,7 @@ export function runRoutes(deps: RunDeps) {
       const { workspaceId } = caller;
       const { spec, waiting } = await runs.asked(workspaceId, params.run);
       unique(body.approvals, "approvals");
-      const tools = prepareTools(spec.tools, { egress });
+      const tools = prepareTools(spec.tools, UNCALLED);
       const approvals = body.approvals.map(({ call_id: callId, decision, reason, arguments: args }, index) => {
         const pointer = `/approvals/${index}/arguments`;
         const refuse = (detail: string): never => {

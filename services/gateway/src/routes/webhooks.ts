@@ -1,21 +1,23 @@
 import { Problem } from "@maru/contract";
 import { newWebhookSecret, type Sealer } from "@maru/domain";
-import type { StoredWebhook, Webhooks } from "@maru/store";
+import type { Policies, StoredWebhook, Webhooks } from "@maru/store";
 import { urlRefusal } from "@maru/tools";
 import type { Handlers } from "../http/bind.ts";
 import type { Pages } from "../http/pages.ts";
 import { ifMatch } from "./deployments.ts";
+import { refuseDenied } from "./policy.ts";
 import { uuidPosition } from "./positions.ts";
 
 export interface WebhookDeps {
   readonly webhooks: Webhooks;
+  readonly policies: Policies;
   readonly pages: Pages;
   readonly sealer: Sealer;
   /** Private hosts the operator lets workspaces reach. */
   readonly allowedHosts: readonly string[];
 }
 
-export function webhookRoutes({ webhooks, pages, sealer, allowedHosts }: WebhookDeps) {
+export function webhookRoutes({ webhooks, policies, pages, sealer, allowedHosts }: WebhookDeps) {
   /** The webhook to change, if it is as the caller last saw it. @throws Problem not_found, precondition_failed */
   const seen = async (workspaceId: string, id: string, header: string | undefined): Promise<StoredWebhook> => {
     const found = await webhooks.get(workspaceId, id);
@@ -28,6 +30,7 @@ export function webhookRoutes({ webhooks, pages, sealer, allowedHosts }: Webhook
   return {
     createWebhook: async ({ caller, body }) => {
       checkUrl(body.url, allowedHosts);
+      await refuseDenied(policies, caller.workspaceId, "/url", body.url);
       const secret = newWebhookSecret();
       const { url, events, description = "", enabled = true } = body;
       const made = await webhooks.add(caller.workspaceId, { url, events, description, enabled }, (id) =>
@@ -54,7 +57,10 @@ export function webhookRoutes({ webhooks, pages, sealer, allowedHosts }: Webhook
     getWebhook: async ({ caller, params }) => shown(await webhooks.get(caller.workspaceId, params.webhook)),
 
     updateWebhook: async ({ caller, params, body, request }) => {
-      if (body.url !== undefined) checkUrl(body.url, allowedHosts);
+      if (body.url !== undefined) {
+        checkUrl(body.url, allowedHosts);
+        await refuseDenied(policies, caller.workspaceId, "/url", body.url);
+      }
       const before = await seen(caller.workspaceId, params.webhook, request.headers["if-match"]);
       return shown(await webhooks.change(caller.workspaceId, before, body));
     },
