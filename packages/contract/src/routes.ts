@@ -1,5 +1,5 @@
 import Type from "typebox";
-import { DeltaEvent, DurableEvent, SnapshotEvent } from "./events.ts";
+import { DeltaEvent, DurableEvent, ProgressEvent, SnapshotEvent } from "./events.ts";
 import { AgentManifest, OnThreadBusy } from "./manifest.ts";
 import * as m from "./memory.ts";
 import * as o from "./objects.ts";
@@ -506,7 +506,7 @@ export const routes = {
     headers: Type.Object({ prefer: Type.Optional(Type.String({ maxLength: 200 })) }),
     body: CreateRun,
     replies: { 200: o.Run, 202: o.Run },
-    events: Type.Union([DurableEvent, DeltaEvent, SnapshotEvent]),
+    events: Type.Union([DurableEvent, DeltaEvent, SnapshotEvent, ProgressEvent]),
     problems: ["not_found", "thread_busy", "thread_full", "deployment_paused", ...QUOTA_PROBLEMS],
     idempotent: true,
   },
@@ -562,7 +562,7 @@ export const routes = {
       204: null,
     },
     problems: ["payload_expired"],
-    events: Type.Union([DurableEvent, DeltaEvent, SnapshotEvent]),
+    events: Type.Union([DurableEvent, DeltaEvent, SnapshotEvent, ProgressEvent]),
   },
   listRunSteps: {
     method: "GET",

@@ -524,7 +524,7 @@ export interface components {
                 [key: string]: string;
             };
         };
-        CreateRunEvent: components["schemas"]["DurableEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["SnapshotEvent"];
+        CreateRunEvent: components["schemas"]["DurableEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["SnapshotEvent"] | components["schemas"]["ProgressEvent"];
         CreateScheduleBody: {
             /** @description Unique in the workspace */
             name: string;
@@ -1106,7 +1106,7 @@ export interface components {
         ListRunArtifactsReply: {
             data: components["schemas"]["Artifact"][];
         };
-        ListRunEventsEvent: components["schemas"]["DurableEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["SnapshotEvent"];
+        ListRunEventsEvent: components["schemas"]["DurableEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["SnapshotEvent"] | components["schemas"]["ProgressEvent"];
         ListRunEventsQuery: {
             after_seq?: number;
             /** @default 100 */
@@ -1741,6 +1741,18 @@ export interface components {
             line?: number;
             column?: number;
             suggestion?: string;
+        };
+        ProgressEvent: {
+            type: "progress";
+            run_id: string;
+            /** @description The call that goes on */
+            step: number;
+            /** @description How far it is; grows with each event */
+            progress: number;
+            /** @description What it will be at the end, where that is known */
+            total?: number;
+            /** @description In the tool's words, for people */
+            message?: string;
         };
         PromoteBody: {
             revision?: number;
@@ -2825,6 +2837,7 @@ export type PlanChange = components['schemas']['PlanChange'];
 export type PlanChangeRequest = components['schemas']['PlanChangeRequest'];
 export type Problem = components['schemas']['Problem'];
 export type ProblemDetail = components['schemas']['ProblemDetail'];
+export type ProgressEvent = components['schemas']['ProgressEvent'];
 export type PromoteBody = components['schemas']['PromoteBody'];
 export type PutMemoryItemQuery = components['schemas']['PutMemoryItemQuery'];
 export type PutPolicyBody = components['schemas']['PutPolicyBody'];
