@@ -30,6 +30,20 @@ export {
   roomOf,
 } from "./rate.ts";
 export {
+  CRON_NICKNAMES,
+  cronProblem,
+  dayIn,
+  dueAt,
+  type FireStep,
+  fireStep,
+  isTimeZone,
+  nextFires,
+  type SchedulePolicy,
+  type ScheduleTimes,
+  scheduledInput,
+  tidyCron,
+} from "./schedule.ts";
+export {
   aboutSecret,
   createEnvelopeSealer,
   createSealer,
@@ -40,7 +54,16 @@ export {
   SECRETS,
   type Sealer,
 } from "./sealing.ts";
+export { isPointer, renderTemplate, templatePlaces, valueAt, valueText } from "./template.ts";
 export { storableText } from "./text.ts";
+export {
+  deliveryKey,
+  newTriggerSecret,
+  opensTrigger,
+  type ShownToTrigger,
+  TRIGGER_SECRETS,
+  threadOfKey,
+} from "./trigger.ts";
 export {
   newWebhookSecret,
   signWebhook,
