@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { openStore } from "@maru/store";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { type House, manifest, openHouse, type Person } from "../setup/house.ts";
@@ -84,6 +85,33 @@ describe("several manifests in one body", () => {
     expect([status, body.code]).toEqual([409, "name_taken"]);
     expect(body.errors).toMatchObject([{ document: 2, code: "name_taken" }]);
     expect(await names()).toEqual(before);
+  });
+
+  test("none is written when the database refuses one, whoever checked before", async () => {
+    await deploy(`${manifest("holder")}deploy: { name: held }\n`);
+    const { body } = await house.api("GET", "/v1/agents/holder/revisions/1", { key: person.key });
+    const store = await openStore({ url: house.database.runtimeUrl });
+    try {
+      const request = (name: string, deployment: string) => ({
+        spec: { ...body.spec, name },
+        digest: "0".repeat(64),
+        deployment,
+        reserveTokens: 1_000,
+        dryRun: false,
+        ifMatch: null,
+        settings: { onThreadBusy: "reject" as const, onLimit: "reject" as const, concurrency: null },
+        rollout: null,
+        by: "test",
+        note: null,
+      });
+      const before = await names();
+      await expect(
+        store.deployments.deploy(person.workspaceId, [request("aaaa", "aaaa"), request("zzzz", "held")]),
+      ).rejects.toMatchObject({ code: "name_taken" });
+      expect(await names()).toEqual(before);
+    } finally {
+      await store.close();
+    }
   });
 
   test("callers of the same new agents at once get all of one and then nothing to do", async () => {

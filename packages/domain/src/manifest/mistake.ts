@@ -19,16 +19,15 @@ interface Schema {
 /** The nearest of some names, when it is near enough to have been meant. */
 export function near(name: string, known: readonly string[]): string | undefined {
   if (known.length === 0) return undefined;
-  const found = closest(
-    name.toLowerCase(),
-    known.map((item) => item.toLowerCase()),
-  );
-  const suggestion = known.find((item) => item.toLowerCase() === found) as string;
+  const written = name.toLowerCase();
+  const lower = known.map((item) => item.toLowerCase());
+  const found = closest(written, lower);
+  const within = lower.find((item) => item.length >= 4 && written.includes(item));
   const letters = (word: string) => [...word].sort().join("");
-  return distance(name.toLowerCase(), found) <= Math.max(1, Math.floor(Math.min(name.length, found.length) / 2)) ||
-    letters(name.toLowerCase()) === letters(found)
-    ? suggestion
-    : undefined;
+  const isNear =
+    distance(written, found) <= Math.max(1, Math.floor(Math.min(written.length, found.length) / 2)) ||
+    letters(written) === letters(found);
+  return isNear || within !== undefined ? known[lower.indexOf(isNear ? found : (within as string))] : undefined;
 }
 
 /** `Must be a list, not a text.` */

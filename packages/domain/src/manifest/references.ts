@@ -7,7 +7,7 @@ import { CODE } from "./secret-places.ts";
  * client. `$${env.NAME}` is that text itself, wherever it is read.
  */
 const REFERENCE = /(?<!\$)\$\{env\.([^}]*)/;
-const LITERAL = /\$(?=\$+\{env\.)/g;
+const LITERAL = /\$(\$+\{env\.)/g;
 const FILE = /^\/spec\/(?:instructions|tools\/\d+\/(?:source|document))$/;
 
 /** Every place of a manifest that only a client can fill in. */
@@ -31,7 +31,7 @@ export function unresolved(manifest: unknown): ProblemDetail[] {
 
 /** `$${env.NAME}` as the text it stands for. */
 export const readLiterals = (manifest: unknown): unknown =>
-  rewritten(manifest, "", (text) => text.replace(LITERAL, ""));
+  rewritten(manifest, "", (text) => text.replace(LITERAL, "$1"));
 
 /** A text as a manifest has to write it, so that nobody takes it for a reference. */
 export const writeLiterals = <Manifest>(manifest: Manifest): Manifest =>
