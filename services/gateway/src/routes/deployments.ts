@@ -8,6 +8,7 @@ import {
   Problem,
   type ProblemCode,
   type ProblemDetail,
+  type Quota,
   type Revision,
   type TrafficPart,
 } from "@maru/contract";
@@ -245,7 +246,9 @@ export function deploymentRoutes(deps: DeploymentDeps) {
             result.action === "unchanged"
               ? []
               : [...diffSpecs(result.before, spec), ...settingChanges, ...trafficChange(result)],
-          warnings: warnings.map(({ pointer, code, detail }) => ({ pointer, code, detail })),
+          warnings: [...warnings, ...quotaWarnings(await store.quotas.get(caller.workspaceId))].map(
+            ({ pointer, code, detail }) => ({ pointer, code, detail }),
+          ),
         },
       };
     },
@@ -375,6 +378,18 @@ function endpointProblems({ model }: AgentSpec, shelf: Shelf, policy: PolicyRule
     const pointer = index === 0 ? "/spec/model/name" : `/spec/model/fallbacks/${index - 1}`;
     return url === undefined ? [] : hostProblems(url, pointer, policy);
   });
+}
+
+/** A deployment stands whether or not its runs are accepted now; who deploys wants to know. */
+function quotaWarnings({ windows }: Quota): ProblemDetail[] {
+  const full = windows.filter(
+    ({ subject, remaining, after }) => subject === "workspace" && remaining === 0 && after !== "frees",
+  );
+  return full.map(({ name, limit, resets_at: resets }) => ({
+    pointer: "",
+    code: "quota_exhausted",
+    detail: `All of ${name} (${limit}) is used or held: runs are refused${resets === null ? "" : `, until ${resets}`}.`,
+  }));
 }
 
 /** Where all the traffic goes to one revision, that is not said. */
