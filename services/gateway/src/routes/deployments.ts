@@ -246,7 +246,7 @@ export function deploymentRoutes(deps: DeploymentDeps) {
             result.action === "unchanged"
               ? []
               : [...diffSpecs(result.before, spec), ...settingChanges, ...trafficChange(result)],
-          warnings: [...warnings, ...quotaWarnings(await store.quotas.get(caller.workspaceId))].map(
+          warnings: [...warnings, ...quotaWarnings(await store.quotas.get(caller.workspaceId, { look: true }))].map(
             ({ pointer, code, detail }) => ({ pointer, code, detail }),
           ),
         },
