@@ -186,7 +186,9 @@ export const Deployment = Type.Object(
     paused: Nullable(Type.Object({ at: Instant, reason: Nullable(Type.String()) }, closed)),
     health: Type.Object(
       {
-        status: Type.Enum(["ready", "degraded", "paused"]),
+        status: Type.Enum(["ready", "degraded", "failed", "paused"], {
+          description: "degraded: something of it does not work; failed: no run can succeed now; paused: it takes none",
+        }),
         reasons: Type.Array(Type.String(), { description: "What is wrong with it, and what that means for runs" }),
       },
       closed,

@@ -951,7 +951,10 @@ export interface components {
                 reason: string | null;
             } | null;
             health: {
-                status: "ready" | "degraded" | "paused";
+                /**
+                 * @description degraded: something of it does not work; failed: no run can succeed now; paused: it takes none
+                 */
+                status: "ready" | "degraded" | "failed" | "paused";
                 /** @description What is wrong with it, and what that means for runs */
                 reasons: string[];
             };

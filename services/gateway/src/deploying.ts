@@ -10,6 +10,7 @@ import {
   Problem,
   type ProblemCode,
   type ProblemDetail,
+  type Quota,
 } from "@maru/contract";
 import {
   diffSpecs,
@@ -271,6 +272,7 @@ export function createDeploying(deps: DeployingDeps) {
             workspaceId,
             plans.map((item) => request(item, false)),
           );
+      const noRoom = quotaWarnings(await store.quotas.get(workspaceId, { look: true }));
       return Promise.all(
         plans.map(async (item, index) => {
           const result = results[index] as Deployed;
@@ -285,7 +287,7 @@ export function createDeploying(deps: DeployingDeps) {
               revision: result.revision,
               digest: item.digest,
               changes: changesOf(result, item),
-              warnings: [...item.warnings],
+              warnings: [...item.warnings, ...noRoom],
             },
           };
         }),
@@ -302,6 +304,18 @@ function endpointProblems({ model }: AgentSpec, shelf: Shelf, policy: PolicyRule
     const pointer = index === 0 ? "/spec/model/name" : `/spec/model/fallbacks/${index - 1}`;
     return url === undefined ? [] : hostProblems(url, pointer, policy);
   });
+}
+
+/** A deployment stands whether or not its runs are accepted now; who deploys wants to know. */
+function quotaWarnings({ windows }: Quota): DeployWarning[] {
+  const full = windows.filter(
+    ({ subject, remaining, after }) => subject === "workspace" && remaining === 0 && after !== "frees",
+  );
+  return full.map(({ name, limit, resets_at: resets }) => ({
+    pointer: "",
+    code: "quota_exhausted",
+    detail: `All of ${name} (${limit}) is used or held: runs are refused${resets === null ? "" : `, until ${resets}`}.`,
+  }));
 }
 
 const agentsOf = (spec: AgentSpec): string[] =>
