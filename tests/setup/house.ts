@@ -42,6 +42,8 @@ export interface House {
   readonly gateway: Gateway;
   readonly worker: Worker | null;
   readonly workerConfig: WorkerConfig;
+  /** Of its gateways; port 0. */
+  readonly gatewayConfig: GatewayConfig;
   readonly simulator: Simulator;
   readonly secret: string;
   /** Starts a gateway more on the same database and queue, with a bus of its own; answers its URL. */
@@ -176,6 +178,7 @@ export async function openHouse(
     gateway,
     worker,
     workerConfig,
+    gatewayConfig,
     simulator,
     secret,
     async anotherGateway() {

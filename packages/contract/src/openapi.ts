@@ -6,6 +6,7 @@ import * as objects from "./objects.ts";
 import { PROBLEMS, type ProblemCode, ProblemDetail, ProblemDocument } from "./problem.ts";
 import type { RouteContract } from "./route.ts";
 import { routes } from "./routes.ts";
+import * as webhooks from "./webhooks.ts";
 
 /** Schemas that get a name under `components.schemas`; everywhere else they appear as a `$ref`. */
 const named = new Map<object, string>(
@@ -13,6 +14,7 @@ const named = new Map<object, string>(
     ...Object.entries(objects),
     ...Object.entries(events),
     ...Object.entries(memory),
+    ...Object.entries(webhooks),
     ["AgentManifest", AgentManifest],
     ["Problem", ProblemDocument],
     ["ProblemDetail", ProblemDetail],
