@@ -70,7 +70,39 @@ export interface components {
                         };
                         /** @description JSON sent as the body; a string that is just `{name}` becomes the argument itself */
                         body?: unknown;
+                        /** @description Sent as the body in application/x-www-form-urlencoded, instead of `body`; an argument that is a list repeats its key */
+                        form?: {
+                            [key: string]: string | string[];
+                        };
                     };
+                    /** @description What of a reply the model reads. Errors (HTTP 400 and above) are read whole */
+                    response?: {
+                        /** @description A JSON pointer (RFC 6901): only what it leads to goes to the model; or several by name, which make an object. With pagination they begin at each item */
+                        select?: string | {
+                            [key: string]: string;
+                        };
+                        /**
+                         * @description What the reply must be: JSON, text, or anything (what is not text is kept beside the prompt). Default: any, with select json
+                         */
+                        type?: "json" | "text" | "any";
+                        /** @description Of the reply, all pages together; more is an error. Default and maximum: 8MiB */
+                        maxBytes?: number | string;
+                    };
+                    /** @description Reads further pages of a list; only for tools that are safe. Default: only the first */
+                    pagination?: {
+                        /** @description Where a page names the next: a JSON pointer, or link for the header Link with rel=next (RFC 8288) */
+                        next: string;
+                        /** @description What stands there: url, the next page's URL, of the same origin; or query:NAME, a value for that query parameter of the first URL. Default: url */
+                        as?: string;
+                        /** @description JSON pointer to a page's list; the lists of all pages are one. Default: the page is a list itself */
+                        items?: string;
+                        /** @description Pages read at most, 2 to 20. Default: 5 */
+                        maxPages?: number;
+                    };
+                    /** @description Times a call that failed in passing (no connection, 408, 429, 500, 502, 503, 504) is sent again within its timeout, with the same Idempotency-Key. Default: 2 where effect is safe or idempotent; at_most_once is never sent again */
+                    retries?: number;
+                    /** @description Redirects followed, each through the guard; another server gets no header that has a secret. Default: 0, a redirect is an error */
+                    redirects?: number;
                     /** @description A length of time: 500ms, 10s, 10m, 1h, 7d */
                     timeout?: string;
                     /**
@@ -88,9 +120,19 @@ export interface components {
                      * @description When it can't be known whether a call that must not be repeated took effect: tell the model, fail the run, or ask a person whether to make it again. Default: tell_model
                      */
                     on_unknown?: "tell_model" | "fail" | "ask";
+                    /** @description What a person who approves a call is told of its effects */
+                    annotations?: {
+                        title?: string;
+                        /** @description It changes nothing. Default: true for GET and HEAD */
+                        readOnly?: boolean;
+                        /** @description What it changes may not be undone. Default: true for DELETE */
+                        destructive?: boolean;
+                    };
                 } | {
-                    name: "calculator" | "current_time" | "date_math" | "json_query" | "regex" | "text_diff";
+                    name: "calculator" | "current_time" | "date_math" | "http_fetch" | "json_query" | "regex" | "text_diff";
                     type: "builtin";
+                    /** @description Of http_fetch: the only hosts it may read from, example.com, example.com:8443 or *.example.com (its subdomains). Without it the model may ask any public server for any URL, and so tell that server what it knows */
+                    hosts?: string[];
                     /** @description Whether a person has to approve a call before it is made: always, never, or when its arguments fit a schema. Default: never */
                     approval?: ("always" | "never") | {
                         /** @description JSON Schema of the arguments */
@@ -140,6 +182,125 @@ export interface components {
                             [key: string]: unknown;
                         };
                     };
+                } | {
+                    /** @description Names the entry, and begins its tools' names unless toolPrefix is given */
+                    name: string;
+                    type: "openapi";
+                    /** @description An OpenAPI document of version 3.0, 3.1 or 3.2, by url or inline */
+                    document: {
+                        /** @description Fetched once, at deploy; JSON or YAML, at most 4 MiB */
+                        url?: string;
+                        /** @description The document itself */
+                        inline?: {
+                            [key: string]: unknown;
+                        };
+                    };
+                    /** @description Where calls go. Default: the document's first server, its variables at their defaults */
+                    server?: string;
+                    /** @description Which operations become tools */
+                    operations?: {
+                        /** @description Default: all */
+                        include?: string[];
+                        /** @description Left out of what include chooses. Default: none */
+                        exclude?: string[];
+                    };
+                    /** @description Sent with every call */
+                    headers?: {
+                        [key: string]: string;
+                    };
+                    /** @description Sent with every call */
+                    query?: {
+                        [key: string]: string;
+                    };
+                    /** @description Credentials by the name of the document's security scheme */
+                    auth?: {
+                        [key: string]: string | {
+                            /** @description Of HTTP basic authentication */
+                            username: string;
+                            /** @description Of HTTP basic authentication */
+                            password: string;
+                        };
+                    };
+                    /** @description A length of time: 500ms, 10s, 10m, 1h, 7d */
+                    timeout?: string;
+                    /** @description Whether a person has to approve a call before it is made: always, never, or when its arguments fit a schema. Default: never */
+                    approval?: ("always" | "never") | {
+                        /** @description JSON Schema of the arguments */
+                        when: {
+                            [key: string]: unknown;
+                        };
+                    };
+                    /**
+                     * @description When it can't be known whether a call that must not be repeated took effect: tell the model, fail the run, or ask a person whether to make it again. Default: tell_model
+                     */
+                    on_unknown?: "tell_model" | "fail" | "ask";
+                    /** @description What some of the operations do otherwise; of several that fit the last counts */
+                    overrides?: {
+                        operations: string[];
+                        /**
+                         * @description What a repeat of the call may do. safe: nothing; idempotent: nothing new with the same Idempotency-Key; at_most_once: never sent twice. Default: safe for GET and HEAD, at_most_once for every other method.
+                         */
+                        effect?: "safe" | "idempotent" | "at_most_once";
+                        /** @description Whether a person has to approve a call before it is made: always, never, or when its arguments fit a schema. Default: never */
+                        approval?: ("always" | "never") | {
+                            /** @description JSON Schema of the arguments */
+                            when: {
+                                [key: string]: unknown;
+                            };
+                        };
+                    }[];
+                    /** @description Begins the names of the tools. Default: the entry's name and an underscore */
+                    toolPrefix?: string;
+                } | {
+                    /** @description The model knows the server's tools by this name, `_` and their own */
+                    name: string;
+                    type: "mcp";
+                    url?: string;
+                    /**
+                     * @description auto: streamable HTTP, and HTTP with SSE (2024-11-05) where the server has no more. Default: auto
+                     */
+                    transport?: "auto" | "streamable-http" | "sse";
+                    headers?: {
+                        [key: string]: string;
+                    };
+                    /** @description A server on stdio, for local development only */
+                    command?: string;
+                    args?: string[];
+                    env?: {
+                        [key: string]: string;
+                    };
+                    allow?: string[];
+                    deny?: string[];
+                    /** @description A length of time: 500ms, 10s, 10m, 1h, 7d */
+                    timeout?: string;
+                    /**
+                     * @description What a repeat of the call may do. safe: nothing; idempotent: nothing new with the same Idempotency-Key; at_most_once: never sent twice. Default: safe for GET and HEAD, at_most_once for every other method.
+                     */
+                    effect?: "safe" | "idempotent" | "at_most_once";
+                    effects?: {
+                        [key: string]: "safe" | "idempotent" | "at_most_once";
+                    };
+                    /** @description Whether the server's hints decide what has no `effect` here: readOnlyHint is safe, idempotentHint idempotent */
+                    trustAnnotations?: boolean;
+                    /** @description Whether a person has to approve a call before it is made: always, never, or when its arguments fit a schema. Default: never */
+                    approval?: ("always" | "never") | {
+                        /** @description JSON Schema of the arguments */
+                        when: {
+                            [key: string]: unknown;
+                        };
+                    };
+                    approvals?: {
+                        [key: string]: ("always" | "never") | {
+                            /** @description JSON Schema of the arguments */
+                            when: {
+                                [key: string]: unknown;
+                            };
+                        };
+                    };
+                    /**
+                     * @description When it can't be known whether a call that must not be repeated took effect: tell the model, fail the run, or ask a person whether to make it again. Default: tell_model
+                     */
+                    on_unknown?: "tell_model" | "fail" | "ask";
                 } | {
                     name: string;
                     type: "agent";
@@ -560,6 +721,18 @@ export interface components {
             /** @description For thread its id, for user the end user as runs name it in metadata.user */
             subject?: string;
         };
+        /** @description updated_at is null where nobody has set a policy: then it allows everything */
+        GetPolicyReply: {
+            /** @description Hosts of tools, webhooks and endpoints. What is in deny is denied, also where allow has it */
+            egress: {
+                allow: string[] | null;
+                deny: string[];
+            };
+            tools: {
+                deny: string[];
+            };
+            updated_at: string | null;
+        };
         GetSecretQuery: {
             agent?: string;
         };
@@ -586,6 +759,8 @@ export interface components {
         };
         Health: {
             status: "ok";
+            /** @description Of the gateway */
+            version: string;
         };
         IncompleteReason: "max_steps" | "max_tokens" | "max_duration" | "repeated_call" | "output_truncated" | "quota";
         Jwks: {
@@ -1151,7 +1326,7 @@ export interface components {
             type: string;
             title: string;
             status: number;
-            code: "invalid_json" | "empty_body" | "validation_failed" | "unknown_field" | "forbidden_key" | "invalid_string" | "invalid_header" | "invalid_cursor" | "key_in_url" | "not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "body_too_deep" | "body_too_large" | "result_too_large" | "unsupported_media_type" | "headers_too_large" | "missing_credentials" | "invalid_credentials" | "invalid_token" | "token_expired" | "insufficient_scope" | "read_only" | "name_taken" | "email_taken" | "idempotency_mismatch" | "idempotency_in_progress" | "run_finished" | "already_answered" | "not_answerable" | "step_not_finished" | "wait_expired" | "payload_expired" | "thread_busy" | "thread_full" | "thread_in_use" | "webhook_disabled" | "deployment_paused" | "nothing_to_release" | "traffic_invalid" | "precondition_failed" | "manifest_syntax" | "manifest_too_deep" | "manifest_invalid" | "yaml_alias_forbidden" | "yaml_tag_forbidden" | "duplicate_key" | "unsupported_version" | "invalid_name" | "duplicate_tool" | "duplicate_model" | "model_unserved" | "unknown_model" | "limit_out_of_range" | "tool_schema_invalid" | "source_invalid" | "unknown_agent" | "agent_cycle" | "template_error" | "url_not_allowed" | "header_not_allowed" | "secret_not_found" | "secret_not_allowed_here" | "effect_class_invalid" | "memory_full" | "rate_limited" | "too_many_attempts" | "quota_exhausted" | "concurrency_exceeded" | "queue_full" | "run_too_large" | "too_many_limits" | "free_tier_not_begun" | "free_tier_ended" | "plan_conflict" | "internal" | "unavailable";
+            code: "invalid_json" | "empty_body" | "validation_failed" | "unknown_field" | "forbidden_key" | "invalid_string" | "invalid_header" | "invalid_cursor" | "key_in_url" | "not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "body_too_deep" | "body_too_large" | "result_too_large" | "unsupported_media_type" | "headers_too_large" | "missing_credentials" | "invalid_credentials" | "invalid_token" | "token_expired" | "insufficient_scope" | "read_only" | "name_taken" | "email_taken" | "idempotency_mismatch" | "idempotency_in_progress" | "run_finished" | "already_answered" | "not_answerable" | "step_not_finished" | "wait_expired" | "payload_expired" | "thread_busy" | "thread_full" | "thread_in_use" | "webhook_disabled" | "deployment_paused" | "nothing_to_release" | "traffic_invalid" | "precondition_failed" | "manifest_syntax" | "manifest_too_deep" | "manifest_invalid" | "yaml_alias_forbidden" | "yaml_tag_forbidden" | "duplicate_key" | "unsupported_version" | "invalid_name" | "duplicate_tool" | "duplicate_model" | "model_unserved" | "unknown_model" | "limit_out_of_range" | "tool_schema_invalid" | "source_invalid" | "unknown_agent" | "agent_cycle" | "template_error" | "url_not_allowed" | "host_denied" | "tool_denied" | "header_not_allowed" | "secret_not_found" | "secret_not_allowed_here" | "effect_class_invalid" | "document_unavailable" | "document_invalid" | "operation_not_found" | "operation_invalid" | "auth_missing" | "mcp_unreachable" | "mcp_tool_not_found" | "mcp_tool_unusable" | "mcp_transport_forbidden" | "memory_full" | "rate_limited" | "too_many_attempts" | "quota_exhausted" | "concurrency_exceeded" | "queue_full" | "run_too_large" | "too_many_limits" | "free_tier_not_begun" | "free_tier_ended" | "plan_conflict" | "internal" | "unavailable";
             detail?: string;
             /** @description The request id */
             instance?: string;
@@ -1198,6 +1373,28 @@ export interface components {
             agent?: string;
             /** @description For thread its id, for user the end user as runs name it in metadata.user */
             subject?: string;
+        };
+        PutPolicyBody: {
+            /** @description Hosts of tools, webhooks and endpoints. What is in deny is denied, also where allow has it */
+            egress: {
+                allow: string[] | null;
+                deny: string[];
+            };
+            tools: {
+                deny: string[];
+            };
+        };
+        /** @description updated_at is null where nobody has set a policy: then it allows everything */
+        PutPolicyReply: {
+            /** @description Hosts of tools, webhooks and endpoints. What is in deny is denied, also where allow has it */
+            egress: {
+                allow: string[] | null;
+                deny: string[];
+            };
+            tools: {
+                deny: string[];
+            };
+            updated_at: string | null;
         };
         PutSecretBody: {
             value: string;
@@ -1405,6 +1602,14 @@ export interface components {
                  * @description approval: may the call be made? outcome: it was made once and a crash hid what came of it: shall it be made again?
                  */
                 question: "approval" | "outcome";
+                /** @description What is said of the tool's effects; nothing holds it to that */
+                annotations?: {
+                    title?: string;
+                    /** @description It changes nothing */
+                    read_only?: boolean;
+                    /** @description What it changes may not be undone */
+                    destructive?: boolean;
+                };
             }[];
             /** @description Runs of other agents it waits for: nobody has to answer, but one of them may ask somebody itself */
             runs: {
@@ -1538,7 +1743,7 @@ export interface components {
             run_id: string;
             required_action: components["schemas"]["RequiredAction"];
         };
-        Scope: "agents:read" | "agents:write" | "runs:read" | "runs:write" | "runs:approve" | "usage:read" | "quota:manage" | "keys:manage" | "webhooks:manage" | "secrets:manage" | "memory:read" | "memory:write";
+        Scope: "agents:read" | "agents:write" | "runs:read" | "runs:write" | "runs:approve" | "usage:read" | "quota:manage" | "keys:manage" | "webhooks:manage" | "secrets:manage" | "policy:manage" | "memory:read" | "memory:write";
         SearchMemoryQuery: {
             /**
              * @description Whose memory it is: the workspace's (all agents share it), an agent's, or what an agent keeps of a thread or of an end user
@@ -1884,7 +2089,7 @@ export interface components {
             attempts: number;
             next_attempt_at: string | null;
             last_status: number | null;
-            last_error: ("http_status" | "redirect" | "timeout" | "unreachable" | "egress_blocked" | "secret_unreadable" | "webhook_disabled") | null;
+            last_error: ("http_status" | "redirect" | "timeout" | "unreachable" | "egress_blocked" | "policy_denied" | "secret_unreadable" | "webhook_disabled") | null;
             /**
              * Format: date-time
              * @description RFC 3339, UTC
@@ -1959,6 +2164,7 @@ export type ForkRunBody = components['schemas']['ForkRunBody'];
 export type FoundMemoryItem = components['schemas']['FoundMemoryItem'];
 export type GetMemoryItemQuery = components['schemas']['GetMemoryItemQuery'];
 export type GetMemoryUsageQuery = components['schemas']['GetMemoryUsageQuery'];
+export type GetPolicyReply = components['schemas']['GetPolicyReply'];
 export type GetSecretQuery = components['schemas']['GetSecretQuery'];
 export type GetUsageQuery = components['schemas']['GetUsageQuery'];
 export type GrantResult = components['schemas']['GrantResult'];
@@ -2026,6 +2232,8 @@ export type Problem = components['schemas']['Problem'];
 export type ProblemDetail = components['schemas']['ProblemDetail'];
 export type PromoteBody = components['schemas']['PromoteBody'];
 export type PutMemoryItemQuery = components['schemas']['PutMemoryItemQuery'];
+export type PutPolicyBody = components['schemas']['PutPolicyBody'];
+export type PutPolicyReply = components['schemas']['PutPolicyReply'];
 export type PutSecretBody = components['schemas']['PutSecretBody'];
 export type Quota = components['schemas']['Quota'];
 export type QuotaAudit = components['schemas']['QuotaAudit'];
@@ -2433,6 +2641,20 @@ export interface Operations {
     query: ListSecretsQuery;
     body: null;
     reply: ListSecretsReply;
+    event: null;
+  };
+  getPolicy: {
+    params: null;
+    query: null;
+    body: null;
+    reply: GetPolicyReply;
+    event: null;
+  };
+  putPolicy: {
+    params: null;
+    query: null;
+    body: PutPolicyBody;
+    reply: PutPolicyReply;
     event: null;
   };
   listMemories: {
@@ -2945,6 +3167,19 @@ export interface Resources {
      */
     list(query?: ListSecretsQuery, options?: CallOptions): Pages<Secret, ListSecretsReply>;
   };
+  readonly policy: {
+    /**
+     * What the workspace lets its agents reach and use.
+     * Needs the scope `agents:read`.
+     */
+    get(options?: CallOptions): Promise<GetPolicyReply>;
+    /**
+     * Set what agents may reach and use, as a whole: deployments are held to it, and calls of what is deployed.
+     * In force with the next deployment, and within two seconds for runs under way. Hosts come back as they are compared: small letters, and xn--… for other scripts.
+     * Needs the scope `policy:manage`.
+     */
+    put(body: PutPolicyBody, options?: CallOptions): Promise<PutPolicyReply>;
+  };
   readonly memory: {
     /**
      * The namespaces that have items, with how many.
@@ -3157,6 +3392,8 @@ export const OPERATIONS = {
   getSecret: {"method":"GET","path":"/v1/secrets/{name}","group":"secrets","name":"get","query":true},
   deleteSecret: {"method":"DELETE","path":"/v1/secrets/{name}","group":"secrets","name":"delete","query":true},
   listSecrets: {"method":"GET","path":"/v1/secrets","group":"secrets","name":"list","query":true,"list":true},
+  getPolicy: {"method":"GET","path":"/v1/policy","group":"policy","name":"get"},
+  putPolicy: {"method":"PUT","path":"/v1/policy","group":"policy","name":"put","body":true},
   listMemories: {"method":"GET","path":"/v1/memory","group":"memory","name":"list","query":true,"list":true},
   eraseMemory: {"method":"DELETE","path":"/v1/memory","group":"memory","name":"erase","query":true},
   getMemoryUsage: {"method":"GET","path":"/v1/memory/usage","group":"memory","name":"getUsage","query":true},
