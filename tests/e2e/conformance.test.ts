@@ -68,6 +68,26 @@ test("every operation of the OpenAPI document answers as the document says", asy
   for (const path of ["/v1/webhooks", webhook, `${webhook}/deliveries`]) expect((await get(path)).status).toBe(200);
   await house.api("DELETE", webhook, { key });
 
+  const daily = { name: "daily", deployment: "weather", cron: "@daily", input: "{{date}}" };
+  const schedule = `/v1/schedules/${(await house.api("POST", "/v1/schedules", { key, body: daily })).body.id}`;
+  expect((await house.api("POST", `${schedule}/run`, { key })).status).toBe(202);
+  await house.api("PATCH", schedule, { key, body: { paused: true } });
+  for (const path of ["/v1/schedules", schedule, `${schedule}/fires`]) expect((await get(path)).status).toBe(200);
+  await house.api("DELETE", schedule, { key });
+
+  const fields = { name: "in", deployment: "weather", input: "{{/text}}" };
+  const { trigger: inbound, secret } = (await house.api("POST", "/v1/triggers", { key, body: fields })).body;
+  const trigger = `/v1/triggers/${inbound.id}`;
+  for (const [path, headers] of [
+    [inbound.path, { "x-maru-token": secret }],
+    [`${inbound.path}/${secret}`, {}],
+  ])
+    expect((await house.api("POST", path, { body: { text: "hello" }, headers })).status).toBe(202);
+  await house.api("POST", `${trigger}/rotate-secret`, { key });
+  await house.api("PATCH", trigger, { key, body: { enabled: false } });
+  for (const path of ["/v1/triggers", trigger, `${trigger}/deliveries`]) expect((await get(path)).status).toBe(200);
+  await house.api("DELETE", trigger, { key });
+
   // A text that is cut is kept whole.
   const long =
     "    - { name: long, type: function, description: d, source: \"export default () => 'x'.repeat(999)\" }\n";

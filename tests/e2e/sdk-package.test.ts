@@ -3,8 +3,9 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, write
 import { tmpdir } from "node:os";
 import { delimiter, join, resolve } from "node:path";
 import { promisify } from "node:util";
+import { createContext, runInContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { build, faultsOf, pack, sizeOf } from "../../packages/sdk/scripts/build.ts";
+import { build, bundle, faultsOf, pack, sizeOf } from "../../packages/sdk/scripts/build.ts";
 import { type House, openHouse, type Person } from "../setup/house.ts";
 
 const readme = readFileSync("packages/sdk/README.md", "utf8");
@@ -63,11 +64,13 @@ describe("the package as it is published", () => {
     ]);
   });
 
-  test.each(["nodenext", "bundler"])("has types that hold where modules are resolved by %s", async (resolution) => {
-    writeFileSync(join(folder, "package.json"), '{"type": "module"}');
-    writeFileSync(
-      join(folder, "use.ts"),
-      `import { type AgentManifest, createClient, MaruError, type ProblemCode, type Run } from "@maru/sdk";
+  test.each(["nodenext", "bundler"])(
+    "has types that hold where modules are resolved by %s",
+    async (resolution) => {
+      writeFileSync(join(folder, "package.json"), '{"type": "module"}');
+      writeFileSync(
+        join(folder, "use.ts"),
+        `import { type AgentManifest, createClient, MaruError, type ProblemCode, type Run } from "@maru/sdk";
 const client = createClient({ baseUrl: "http://localhost", apiKey: () => "key" });
 const manifest: AgentManifest = { apiVersion: "maru/v1", kind: "Agent", metadata: { name: "a" }, spec: { instructions: "b" } };
 export async function use(): Promise<Run | undefined> {
@@ -95,24 +98,62 @@ export async function use(): Promise<Run | undefined> {
   return run;
 }
 `,
-    );
-    const compilerOptions = {
-      strict: true,
-      noEmit: true,
-      target: "es2022",
-      lib: ["es2022", "dom"],
-      module: resolution === "nodenext" ? "nodenext" : "esnext",
-      moduleResolution: resolution,
-      types: [],
-    };
-    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["use.ts"] }));
-    // The compiler most users have; and not a declaration is skipped.
-    const tsc = resolve("packages/sdk/node_modules/typescript/bin/tsc");
-    const said = await promisify(execFile)(process.execPath, [tsc, "-p", folder], { cwd: folder }).catch(
-      (error) => error,
-    );
-    expect(said.stdout).toBe("");
+      );
+      const compilerOptions = {
+        strict: true,
+        noEmit: true,
+        target: "es2022",
+        lib: ["es2022", "dom"],
+        module: resolution === "nodenext" ? "nodenext" : "esnext",
+        moduleResolution: resolution,
+        types: [],
+      };
+      writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["use.ts"] }));
+      // The compiler most users have; and not a declaration is skipped.
+      const tsc = resolve("packages/sdk/node_modules/typescript/bin/tsc");
+      const said = await promisify(execFile)(process.execPath, [tsc, "-p", folder], { cwd: folder }).catch(
+        (error) => error,
+      );
+      expect(said.stdout).toBe("");
+    },
+    120_000,
+  );
+});
+
+test("it runs where there is nothing but what browsers and edge runtimes have too", async () => {
+  const said: string[] = [];
+  const platform = {
+    fetch,
+    Headers,
+    Response,
+    URLSearchParams,
+    AbortController,
+    AbortSignal,
+    DOMException,
+    TextDecoder,
+  };
+  const context = createContext({
+    ...{ ...platform, crypto, setTimeout, clearTimeout, said },
+    ...{ baseUrl: house.url, apiKey: person.key },
   });
+  await runInContext(
+    `${await bundle(built, false)}
+    (async () => {
+      const client = maru.createClient({ baseUrl, apiKey });
+      const tools = { look_up: ({ order }) => order + " is sent" };
+      await client.deployments.deploy({
+        apiVersion: "maru/v1", kind: "Agent", metadata: { name: "edge" },
+        spec: { instructions: "Helps.", tools: [{ name: "look_up", type: "client", description: "Looks up" }] },
+      });
+      const input = '#sim tool look_up {"order": "A"}';
+      for await (const event of client.runs.stream({ deployment: "edge", input, tools })) said.push(event.type);
+      for await (const run of client.runs.list()) said.push(run.deployment + " " + run.status);
+      await client.runs.get("run_none").catch((error) => said.push(error.name));
+    })()`,
+    context,
+  );
+  expect(said).toContain("run.waiting");
+  expect(said.slice(-3)).toEqual(["run.completed", "edge completed", "NotFound"]);
 });
 
 test("there are examples to try", () => {

@@ -282,6 +282,29 @@ describe("tools that are functions", () => {
     expect(await takeUp()).toEqual(["completed", []]);
   });
 
+  test("are called once, and what they answer arrives, though the gateway is killed meanwhile", async () => {
+    const port = await freePort();
+    const gateway = await startGateway(port);
+    const other = createClient({ baseUrl: `http://127.0.0.1:${port}`, apiKey: person.key });
+    let calls = 0;
+    let back: Promise<unknown> = Promise.resolve();
+    const { run } = await other.runs.run({
+      deployment: "shop",
+      input: call("look_up", { order: "A" }),
+      tools: {
+        look_up: async () => {
+          calls++;
+          await kill(gateway);
+          back = startGateway(port);
+          return "sent";
+        },
+      },
+    });
+    await back;
+    expect([run.status, calls]).toEqual(["completed", 1]);
+    expect((await client.runs.steps(run.id).page()).data.find(({ kind }) => kind === "input")?.output).toBe("sent");
+  }, 120_000);
+
   test("hear that nobody waits for them any more", async () => {
     const heard = new Promise<unknown>((done, fail) => {
       const run = async () => {

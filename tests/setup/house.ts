@@ -206,6 +206,10 @@ export async function openHouse(
             "keys:manage",
             "webhooks:manage",
             "secrets:manage",
+            "schedules:read",
+            "schedules:write",
+            "triggers:read",
+            "triggers:write",
             "policy:manage",
             "memory:read",
             "memory:write",
@@ -274,9 +278,9 @@ export const WEATHER = `    - name: get_weather
     - { name: current_time, type: builtin }
 `;
 
-/** Waits until a condition holds, looking often; fails after twenty seconds. */
+/** Waits until a condition holds, looking often; fails after a minute. */
 export async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  for (let tries = 0; tries < 1_000; tries++) {
+  for (let tries = 0; tries < 3_000; tries++) {
     if (await holds()) return;
     await new Promise((done) => setTimeout(done, 20));
   }

@@ -10,6 +10,8 @@ export * from "./policy.ts";
 export * from "./problem.ts";
 export * from "./route.ts";
 export * from "./routes.ts";
+export * from "./schedules.ts";
 export { Metadata } from "./schema.ts";
 export * from "./tools.ts";
+export * from "./triggers.ts";
 export * from "./webhooks.ts";

@@ -17,6 +17,10 @@ export const SCOPES = [
   "keys:manage",
   "webhooks:manage",
   "secrets:manage",
+  "schedules:read",
+  "schedules:write",
+  "triggers:read",
+  "triggers:write",
   "policy:manage",
   "memory:read",
   "memory:write",
@@ -370,6 +374,12 @@ export const Run = Type.Object(
       Type.Object(
         { run_id: Id("run"), step: Type.Integer({ minimum: 1 }) },
         { ...closed, description: "The run whose agent called this one's, and the step of the call" },
+      ),
+    ),
+    source: Nullable(
+      Type.Object(
+        { type: Type.Enum(["schedule", "trigger"]), id: Type.String() },
+        { ...closed, description: "What started it, where no call of the API, no other run and no fork did" },
       ),
     ),
     descendants: Type.Object(

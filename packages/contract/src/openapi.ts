@@ -181,6 +181,8 @@ export function openApiDocument(info: { version: string; serverUrl: string }): o
       "memory",
       "quota",
       "admin",
+      "schedules",
+      "triggers",
       "webhooks",
       "operations",
     ].map((name) => ({ name })),

@@ -46,6 +46,7 @@ export const PROBLEMS = {
   thread_full: [429, "As many runs wait in the thread as may"],
   thread_in_use: [409, "The thread has runs that have not ended"],
   webhook_disabled: [409, "The webhook is disabled"],
+  trigger_disabled: [409, "The trigger is disabled"],
   deployment_paused: [409, "The deployment is paused"],
   nothing_to_release: [409, "There is nothing to promote or to go back to"],
   traffic_invalid: [400, "The split of the traffic is not one"],
@@ -68,7 +69,7 @@ export const PROBLEMS = {
   source_invalid: [400, "A tool function's source can't be loaded"],
   unknown_agent: [400, "A tool names a deployment that is not there"],
   agent_cycle: [400, "Agents would call one another in a circle"],
-  template_error: [400, "A template in the manifest is not valid"],
+  template_error: [400, "A template is not valid"],
   url_not_allowed: [400, "A URL is not allowed"],
   host_denied: [400, "The workspace's policy does not allow the host"],
   tool_denied: [400, "The workspace's policy does not allow the tool"],
@@ -85,6 +86,10 @@ export const PROBLEMS = {
   mcp_tool_not_found: [400, "An MCP server has no tool of that name"],
   mcp_tool_unusable: [400, "A tool of an MCP server can't be one of an agent's"],
   mcp_transport_forbidden: [400, "This installation does not start MCP servers as commands"],
+  // Schedules and triggers
+  cron_invalid: [400, "The cron expression is not valid, or never fires"],
+  unknown_time_zone: [400, "There is no such time zone"],
+  filter_invalid: [400, "The filter is not a schema Maru accepts"],
   // Limits and quota
   memory_full: [409, "The memory has no room for it"],
   rate_limited: [429, "Too many calls"],

@@ -20,6 +20,8 @@ export interface RouteContract {
   /** Content types read besides `application/json`; the body is then handed over as text. */
   readonly bodyTypes?: readonly string[];
   readonly replies: { readonly [status: number]: TSchema | null };
+  /** The most a body may have, where that is not the server's own limit. */
+  readonly bodyBytes?: number;
   /** Set when `Accept: text/event-stream` answers the events of the run instead. */
   readonly events?: TSchema;
   /** Set when `Accept: text/csv` answers the same as a table. */

@@ -7,6 +7,7 @@ export { trimHistory } from "./history.ts";
 export { limitProblem, perOf, spanSeconds } from "./limit.ts";
 export { type NormaliseDeps, normaliseManifest, refusal as manifestRefusal } from "./manifest/normalise.ts";
 export { type ParsedManifest, type Place, parseManifestDocument } from "./manifest/parse.ts";
+export { durationMs, durationText } from "./manifest/units.ts";
 export { type MemoryPlace, memoryKey, memoryPlace, memoryPlaces } from "./memory/place.ts";
 export { MEMORY_SEARCH, type MemoryTerm, memoryTerms, memoryWords } from "./memory/words.ts";
 export { allowsHost, deniesTool, hostPattern, OPEN_POLICY } from "./policy.ts";
@@ -22,6 +23,20 @@ export {
   roomOf,
 } from "./rate.ts";
 export {
+  CRON_NICKNAMES,
+  cronProblem,
+  dayIn,
+  dueAt,
+  type FireStep,
+  fireStep,
+  isTimeZone,
+  nextFires,
+  type SchedulePolicy,
+  type ScheduleTimes,
+  scheduledInput,
+  tidyCron,
+} from "./schedule.ts";
+export {
   aboutSecret,
   createEnvelopeSealer,
   createSealer,
@@ -32,7 +47,16 @@ export {
   SECRETS,
   type Sealer,
 } from "./sealing.ts";
+export { isPointer, renderTemplate, templatePlaces, valueAt, valueText } from "./template.ts";
 export { storableText } from "./text.ts";
+export {
+  deliveryKey,
+  newTriggerSecret,
+  opensTrigger,
+  type ShownToTrigger,
+  TRIGGER_SECRETS,
+  threadOfKey,
+} from "./trigger.ts";
 export {
   newWebhookSecret,
   signWebhook,

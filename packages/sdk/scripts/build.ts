@@ -48,20 +48,24 @@ export interface Size {
   readonly gzipped: number;
 }
 
-/** What the package weighs in a browser, in bytes, with all it depends on. */
-export async function sizeOf(folder: string): Promise<Size> {
-  const bundle = await rolldown({
+/** The package and all it depends on as one script for browsers, which leaves its exports in the variable `maru`. */
+export async function bundle(folder: string, minify: boolean): Promise<string> {
+  const made = await rolldown({
     input: join(folder, "index.js"),
     platform: "browser",
-    // Nothing may be left for somebody else to bring.
-    external: [],
+    // A warning is that somebody else has to bring something.
     onLog: (_level, log) => {
       throw new Error(log.message);
     },
   });
-  const { output } = await bundle.generate({ format: "esm", minify: true });
-  await bundle.close();
-  const code = output.map((chunk) => ("code" in chunk ? chunk.code : "")).join("");
+  const { output } = await made.generate({ format: "iife", name: "maru", minify });
+  await made.close();
+  return output[0].code;
+}
+
+/** What the package weighs in a browser, in bytes, with all it depends on. */
+export async function sizeOf(folder: string): Promise<Size> {
+  const code = await bundle(folder, true);
   return { minified: Buffer.byteLength(code), gzipped: gzipSync(code, { level: 9 }).length };
 }
 

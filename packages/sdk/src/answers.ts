@@ -1,6 +1,6 @@
 import { Conflict, InvalidRequest } from "./errors.ts";
 import type { RequiredAction, SubmitToolResultsBody } from "./generated.ts";
-import { type RunEvent, readRun } from "./stream.ts";
+import { RECONNECTS, type RunEvent, readRun } from "./stream.ts";
 import type { Transport } from "./transport.ts";
 
 /** A call a run waits for somebody to answer. */
@@ -45,6 +45,8 @@ export interface Answering {
 type ToolResult = SubmitToolResultsBody["tool_results"][number];
 type Asked = RequiredAction["tool_results"][number];
 
+/** Of what a tool throws, in characters. */
+const LONGEST_FAILURE = 4_000;
 /** Somebody else answered, or nobody needs the answer any more. */
 const TOO_LATE: ReadonlySet<string> = new Set(["already_answered", "run_finished", "wait_expired"]);
 
@@ -57,6 +59,8 @@ export function createAnswerer(
   signal: AbortSignal,
   fail: (error: unknown) => void,
 ) {
+  // As patient as the stream beside it: what a tool did must not be lost to a gateway that is away for a moment.
+  const call = { signal, retries: RECONNECTS };
   const taken = new Set<string>();
   /** Runs that are being looked up, and whether to do it again. */
   const looking = new Map<string, boolean>();
@@ -69,7 +73,7 @@ export function createAnswerer(
 
   const submit = async (run: string, result: ToolResult) => {
     const send = (tool_results: ToolResult[]) =>
-      transport.call("submitToolResults", { params: { run }, body: { tool_results }, signal });
+      transport.call("submitToolResults", { ...call, params: { run }, body: { tool_results } });
     try {
       await send([result]);
     } catch (error) {
@@ -89,27 +93,27 @@ export function createAnswerer(
       submit(run, { call_id, output, ...(is_error ? { is_error } : {}) });
     const tool = tools !== undefined && Object.hasOwn(tools, name) ? tools[name] : undefined;
     if (tool === undefined) return answer(`There is no tool ${name} here.`, true);
-    let result: unknown;
+    let output: string;
     try {
-      result = await tool(JSON.parse(text), { runId: run, callId: call_id, step, name, signal });
-      result = typeof result === "string" ? result : (JSON.stringify(result) ?? "");
+      const result = await tool(JSON.parse(text), { runId: run, callId: call_id, step, name, signal });
+      output = typeof result === "string" ? result : (JSON.stringify(result) ?? "");
     } catch (error) {
-      if (signal.aborted) return;
-      return answer(error instanceof Error ? error.message || error.name : String(error), true);
+      const said = error instanceof Error ? error.message || error.name : String(error);
+      return answer(said.slice(0, LONGEST_FAILURE), true);
     }
-    if (!signal.aborted) await answer(result as string);
+    await answer(output);
   };
 
   const decide = async (run: string, asked: RequiredAction["approvals"][number]) => {
     const { call_id, step, name, arguments: text, question } = asked;
     const said = await approve?.({ runId: run, callId: call_id, step, name, arguments: JSON.parse(text), question });
-    if (said === undefined || signal.aborted) return;
+    if (said === undefined) return;
     const decision = typeof said === "string" ? { decision: said } : said;
     try {
       await transport.call("decideApprovals", {
+        ...call,
         params: { run },
         body: { approvals: [{ call_id, ...(decision as { decision: "approve" }) }] },
-        signal,
       });
     } catch (error) {
       if (!(error instanceof Conflict && TOO_LATE.has(error.code))) throw error;
@@ -130,7 +134,7 @@ export function createAnswerer(
     if (looking.has(run)) return void looking.set(run, true);
     do {
       looking.set(run, false);
-      answerAll(run, (await transport.call("getRun", { params: { run }, signal })).required_action);
+      answerAll(run, (await transport.call("getRun", { ...call, params: { run } })).required_action);
     } while (looking.get(run));
     looking.delete(run);
   };

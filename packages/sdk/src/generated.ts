@@ -524,12 +524,154 @@ export interface components {
                 [key: string]: string;
             };
         };
-        CreateRunEvent: components["schemas"]["DurableEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["SnapshotEvent"];
+        CreateRunEvent: components["schemas"]["DurableEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["SnapshotEvent"] | components["schemas"]["ProgressEvent"];
+        CreateScheduleBody: {
+            /** @description Unique in the workspace */
+            name: string;
+            /** @description Name of the deployment to run */
+            deployment: string;
+            /** @description Minute, hour, day of month, month, day of week; or @hourly, @daily, @weekly, @monthly, @yearly. When both days are given, either will do */
+            cron: string;
+            /** @description {{scheduled_at}} is the fire time (RFC 3339, UTC), {{date}} its day in the time zone, {{name}} the schedule's name */
+            input: string;
+            /** @description IANA name. Default Asia/Seoul */
+            time_zone?: string;
+            /** @description Up to 16 string pairs of your own, returned as given */
+            metadata?: {
+                [key: string]: string;
+            };
+            thread_id?: string | null;
+            /**
+             * @description What becomes of a fire time while a run of the schedule goes on. skip (default): nothing. queue: it waits for that to end. cancel_previous: that is cancelled
+             */
+            overlap?: "skip" | "queue" | "cancel_previous";
+            missed?: {
+                /**
+                 * @description What becomes of fire times nobody acted on within a minute, as when the service was down. none (default): nothing. last: the last of them is run. all: each is
+                 */
+                catch_up?: "none" | "last" | "all";
+                /** @description How late a run may still be made: 1m to 1d, 1h by default */
+                within?: string;
+            };
+            /** @description Puts every fire time off by a part of this, up to 1h, so that many schedules do not fire at once */
+            jitter?: string;
+            paused?: boolean;
+        };
+        CreateScheduleReply: {
+            id: string;
+            /** @description Unique in the workspace */
+            name: string;
+            /** @description Name of the deployment to run */
+            deployment: string;
+            /** @description Minute, hour, day of month, month, day of week; or @hourly, @daily, @weekly, @monthly, @yearly. When both days are given, either will do */
+            cron: string;
+            /** @description IANA name. Default Asia/Seoul */
+            time_zone: string;
+            /** @description {{scheduled_at}} is the fire time (RFC 3339, UTC), {{date}} its day in the time zone, {{name}} the schedule's name */
+            input: string;
+            /**
+             * @description What becomes of a fire time while a run of the schedule goes on. skip (default): nothing. queue: it waits for that to end. cancel_previous: that is cancelled
+             */
+            overlap: "skip" | "queue" | "cancel_previous";
+            /** @description Puts every fire time off by a part of this, up to 1h, so that many schedules do not fire at once */
+            jitter: string;
+            paused: boolean;
+            /** @description Up to 16 string pairs of your own, returned as given */
+            metadata: {
+                [key: string]: string;
+            };
+            thread_id: string | null;
+            missed: {
+                /**
+                 * @description What becomes of fire times nobody acted on within a minute, as when the service was down. none (default): nothing. last: the last of them is run. all: each is
+                 */
+                catch_up: "none" | "last" | "all";
+                /** @description How late a run may still be made: 1m to 1d, 1h by default */
+                within: string;
+            };
+            api_key_id: string | null;
+            /** @description The next five fire times, without jitter; none when it is paused */
+            next_runs: string[];
+            /**
+             * Format: date-time
+             * @description RFC 3339, UTC
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description RFC 3339, UTC
+             */
+            updated_at: string;
+        };
         CreateThreadBody: {
             /** @description Up to 16 string pairs of your own, returned as given */
             metadata?: {
                 [key: string]: string;
             };
+        };
+        CreateTriggerBody: {
+            /** @description Unique in the workspace */
+            name: string;
+            /** @description Name of the deployment to run */
+            deployment: string;
+            /** @description The run's: {{/issue/title}} is what the JSON pointer stands for in the body (text as it is, anything else as JSON, nothing where there is nothing), {{body}} the whole body, {{name}} the trigger's name */
+            input: string;
+            /**
+             * @description How a sender shows who it is. token (default): it shows the secret. standard_webhooks: it signs as Standard Webhooks say. github: it signs the body in X-Hub-Signature-256
+             */
+            auth?: "token" | "standard_webhooks" | "github";
+            /** @description The run's, each value a template as input is; one that comes out empty is left out */
+            metadata?: {
+                [key: string]: string;
+            };
+            filter?: {
+                [key: string]: unknown;
+            } | null;
+            thread?: string | null;
+            on_thread_busy?: ("reject" | "enqueue" | "interrupt") | null;
+            enabled?: boolean;
+        };
+        CreateTriggerReply: {
+            trigger: {
+                id: string;
+                /** @description Where deliveries are POSTed, below the address of the API */
+                path: string;
+                /** @description Unique in the workspace */
+                name: string;
+                /** @description Name of the deployment to run */
+                deployment: string;
+                /**
+                 * @description How a sender shows who it is. token (default): it shows the secret. standard_webhooks: it signs as Standard Webhooks say. github: it signs the body in X-Hub-Signature-256
+                 */
+                auth: "token" | "standard_webhooks" | "github";
+                /** @description The run's: {{/issue/title}} is what the JSON pointer stands for in the body (text as it is, anything else as JSON, nothing where there is nothing), {{body}} the whole body, {{name}} the trigger's name */
+                input: string;
+                /** @description The run's, each value a template as input is; one that comes out empty is left out */
+                metadata: {
+                    [key: string]: string;
+                };
+                filter: {
+                    [key: string]: unknown;
+                } | null;
+                thread: string | null;
+                on_thread_busy: ("reject" | "enqueue" | "interrupt") | null;
+                enabled: boolean;
+                api_key_id: string | null;
+                previous_secret_until: string | null;
+                last_rejected_at: string | null;
+                /**
+                 * Format: date-time
+                 * @description RFC 3339, UTC
+                 */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description RFC 3339, UTC
+                 */
+                updated_at: string;
+            };
+            /** @description The token (mtr_…), or what is signed with: shown once, stored encrypted */
+            secret: string;
         };
         DecideApprovalsBody: {
             approvals: {
@@ -733,8 +875,92 @@ export interface components {
             };
             updated_at: string | null;
         };
+        GetScheduleReply: {
+            id: string;
+            /** @description Unique in the workspace */
+            name: string;
+            /** @description Name of the deployment to run */
+            deployment: string;
+            /** @description Minute, hour, day of month, month, day of week; or @hourly, @daily, @weekly, @monthly, @yearly. When both days are given, either will do */
+            cron: string;
+            /** @description IANA name. Default Asia/Seoul */
+            time_zone: string;
+            /** @description {{scheduled_at}} is the fire time (RFC 3339, UTC), {{date}} its day in the time zone, {{name}} the schedule's name */
+            input: string;
+            /**
+             * @description What becomes of a fire time while a run of the schedule goes on. skip (default): nothing. queue: it waits for that to end. cancel_previous: that is cancelled
+             */
+            overlap: "skip" | "queue" | "cancel_previous";
+            /** @description Puts every fire time off by a part of this, up to 1h, so that many schedules do not fire at once */
+            jitter: string;
+            paused: boolean;
+            /** @description Up to 16 string pairs of your own, returned as given */
+            metadata: {
+                [key: string]: string;
+            };
+            thread_id: string | null;
+            missed: {
+                /**
+                 * @description What becomes of fire times nobody acted on within a minute, as when the service was down. none (default): nothing. last: the last of them is run. all: each is
+                 */
+                catch_up: "none" | "last" | "all";
+                /** @description How late a run may still be made: 1m to 1d, 1h by default */
+                within: string;
+            };
+            api_key_id: string | null;
+            /** @description The next five fire times, without jitter; none when it is paused */
+            next_runs: string[];
+            /**
+             * Format: date-time
+             * @description RFC 3339, UTC
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description RFC 3339, UTC
+             */
+            updated_at: string;
+        };
         GetSecretQuery: {
             agent?: string;
+        };
+        GetTriggerReply: {
+            id: string;
+            /** @description Where deliveries are POSTed, below the address of the API */
+            path: string;
+            /** @description Unique in the workspace */
+            name: string;
+            /** @description Name of the deployment to run */
+            deployment: string;
+            /**
+             * @description How a sender shows who it is. token (default): it shows the secret. standard_webhooks: it signs as Standard Webhooks say. github: it signs the body in X-Hub-Signature-256
+             */
+            auth: "token" | "standard_webhooks" | "github";
+            /** @description The run's: {{/issue/title}} is what the JSON pointer stands for in the body (text as it is, anything else as JSON, nothing where there is nothing), {{body}} the whole body, {{name}} the trigger's name */
+            input: string;
+            /** @description The run's, each value a template as input is; one that comes out empty is left out */
+            metadata: {
+                [key: string]: string;
+            };
+            filter: {
+                [key: string]: unknown;
+            } | null;
+            thread: string | null;
+            on_thread_busy: ("reject" | "enqueue" | "interrupt") | null;
+            enabled: boolean;
+            api_key_id: string | null;
+            previous_secret_until: string | null;
+            last_rejected_at: string | null;
+            /**
+             * Format: date-time
+             * @description RFC 3339, UTC
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description RFC 3339, UTC
+             */
+            updated_at: string;
         };
         GetUsageQuery: {
             /**
@@ -759,8 +985,6 @@ export interface components {
         };
         Health: {
             status: "ok";
-            /** @description Of the gateway */
-            version: string;
         };
         IncompleteReason: "max_steps" | "max_tokens" | "max_duration" | "repeated_call" | "output_truncated" | "quota";
         Jwks: {
@@ -882,7 +1106,7 @@ export interface components {
         ListRunArtifactsReply: {
             data: components["schemas"]["Artifact"][];
         };
-        ListRunEventsEvent: components["schemas"]["DurableEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["SnapshotEvent"];
+        ListRunEventsEvent: components["schemas"]["DurableEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["SnapshotEvent"] | components["schemas"]["ProgressEvent"];
         ListRunEventsQuery: {
             after_seq?: number;
             /** @default 100 */
@@ -904,9 +1128,99 @@ export interface components {
             deployment?: string;
             thread_id?: string;
             parent_run_id?: string;
+            schedule_id?: string;
+            trigger_id?: string;
         };
         ListRunsReply: {
             data: components["schemas"]["Run"][];
+            next: string | null;
+        };
+        ListScheduleFiresQuery: {
+            /** @default 20 */
+            limit?: number;
+            /** @description `next` of the page before */
+            after?: string;
+        };
+        ListScheduleFiresReply: {
+            data: {
+                id: string;
+                /**
+                 * Format: date-time
+                 * @description RFC 3339, UTC
+                 */
+                scheduled_at: string;
+                /** @description Somebody asked for it */
+                manual: boolean;
+                /**
+                 * @description waiting: for runs before it (overlap: queue). skipped: a run went on (overlap: skip). missed: there is no run, and code says why
+                 */
+                outcome: "run" | "waiting" | "skipped" | "missed";
+                /** @description Fire times this entry stands for, from scheduled_at on: more than one only where they were missed. 200 = or more */
+                count: number;
+                run_id: string | null;
+                code: string | null;
+                detail: string | null;
+                /**
+                 * Format: date-time
+                 * @description When it was acted on
+                 */
+                created_at: string;
+            }[];
+            next: string | null;
+        };
+        ListSchedulesQuery: {
+            /** @default 20 */
+            limit?: number;
+            /** @description `next` of the page before */
+            after?: string;
+        };
+        ListSchedulesReply: {
+            data: {
+                id: string;
+                /** @description Unique in the workspace */
+                name: string;
+                /** @description Name of the deployment to run */
+                deployment: string;
+                /** @description Minute, hour, day of month, month, day of week; or @hourly, @daily, @weekly, @monthly, @yearly. When both days are given, either will do */
+                cron: string;
+                /** @description IANA name. Default Asia/Seoul */
+                time_zone: string;
+                /** @description {{scheduled_at}} is the fire time (RFC 3339, UTC), {{date}} its day in the time zone, {{name}} the schedule's name */
+                input: string;
+                /**
+                 * @description What becomes of a fire time while a run of the schedule goes on. skip (default): nothing. queue: it waits for that to end. cancel_previous: that is cancelled
+                 */
+                overlap: "skip" | "queue" | "cancel_previous";
+                /** @description Puts every fire time off by a part of this, up to 1h, so that many schedules do not fire at once */
+                jitter: string;
+                paused: boolean;
+                /** @description Up to 16 string pairs of your own, returned as given */
+                metadata: {
+                    [key: string]: string;
+                };
+                thread_id: string | null;
+                missed: {
+                    /**
+                     * @description What becomes of fire times nobody acted on within a minute, as when the service was down. none (default): nothing. last: the last of them is run. all: each is
+                     */
+                    catch_up: "none" | "last" | "all";
+                    /** @description How late a run may still be made: 1m to 1d, 1h by default */
+                    within: string;
+                };
+                api_key_id: string | null;
+                /** @description The next five fire times, without jitter; none when it is paused */
+                next_runs: string[];
+                /**
+                 * Format: date-time
+                 * @description RFC 3339, UTC
+                 */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description RFC 3339, UTC
+                 */
+                updated_at: string;
+            }[];
             next: string | null;
         };
         ListSecretsQuery: {
@@ -937,6 +1251,75 @@ export interface components {
         };
         ListThreadsReply: {
             data: components["schemas"]["Thread"][];
+            next: string | null;
+        };
+        ListTriggerDeliveriesQuery: {
+            /** @default 20 */
+            limit?: number;
+            /** @description `next` of the page before */
+            after?: string;
+        };
+        ListTriggerDeliveriesReply: {
+            data: {
+                id: string;
+                outcome: "run" | "repeated" | "ignored" | "refused";
+                delivery_key: string | null;
+                run_id: string | null;
+                code: string | null;
+                detail: string | null;
+                /**
+                 * Format: date-time
+                 * @description RFC 3339, UTC
+                 */
+                at: string;
+            }[];
+            next: string | null;
+        };
+        ListTriggersQuery: {
+            /** @default 20 */
+            limit?: number;
+            /** @description `next` of the page before */
+            after?: string;
+        };
+        ListTriggersReply: {
+            data: {
+                id: string;
+                /** @description Where deliveries are POSTed, below the address of the API */
+                path: string;
+                /** @description Unique in the workspace */
+                name: string;
+                /** @description Name of the deployment to run */
+                deployment: string;
+                /**
+                 * @description How a sender shows who it is. token (default): it shows the secret. standard_webhooks: it signs as Standard Webhooks say. github: it signs the body in X-Hub-Signature-256
+                 */
+                auth: "token" | "standard_webhooks" | "github";
+                /** @description The run's: {{/issue/title}} is what the JSON pointer stands for in the body (text as it is, anything else as JSON, nothing where there is nothing), {{body}} the whole body, {{name}} the trigger's name */
+                input: string;
+                /** @description The run's, each value a template as input is; one that comes out empty is left out */
+                metadata: {
+                    [key: string]: string;
+                };
+                filter: {
+                    [key: string]: unknown;
+                } | null;
+                thread: string | null;
+                on_thread_busy: ("reject" | "enqueue" | "interrupt") | null;
+                enabled: boolean;
+                api_key_id: string | null;
+                previous_secret_until: string | null;
+                last_rejected_at: string | null;
+                /**
+                 * Format: date-time
+                 * @description RFC 3339, UTC
+                 */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description RFC 3339, UTC
+                 */
+                updated_at: string;
+            }[];
             next: string | null;
         };
         ListUsageRecordsQuery: {
@@ -1246,7 +1629,7 @@ export interface components {
         NewWebhook: {
             /** @description https; events are sent there by POST */
             url: string;
-            events: ("run.*" | "run.completed" | "run.incomplete" | "run.failed" | "run.cancelled" | "run.expired" | "run.waiting" | "deployment.*" | "deployment.created" | "deployment.updated" | "quota.*" | "quota.threshold_reached" | "quota.window_ending")[];
+            events: ("run.*" | "run.completed" | "run.incomplete" | "run.failed" | "run.cancelled" | "run.expired" | "run.waiting" | "deployment.*" | "deployment.created" | "deployment.updated" | "quota.*" | "quota.threshold_reached" | "quota.window_ending" | "schedule.*" | "schedule.missed")[];
             description?: string;
             /** @description False: it is told of nothing, and what is due meanwhile is given up */
             enabled?: boolean;
@@ -1326,7 +1709,7 @@ export interface components {
             type: string;
             title: string;
             status: number;
-            code: "invalid_json" | "empty_body" | "validation_failed" | "unknown_field" | "forbidden_key" | "invalid_string" | "invalid_header" | "invalid_cursor" | "key_in_url" | "not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "body_too_deep" | "body_too_large" | "result_too_large" | "unsupported_media_type" | "headers_too_large" | "missing_credentials" | "invalid_credentials" | "invalid_token" | "token_expired" | "insufficient_scope" | "read_only" | "name_taken" | "email_taken" | "idempotency_mismatch" | "idempotency_in_progress" | "run_finished" | "already_answered" | "not_answerable" | "step_not_finished" | "wait_expired" | "payload_expired" | "thread_busy" | "thread_full" | "thread_in_use" | "webhook_disabled" | "deployment_paused" | "nothing_to_release" | "traffic_invalid" | "precondition_failed" | "manifest_syntax" | "manifest_too_deep" | "manifest_invalid" | "yaml_alias_forbidden" | "yaml_tag_forbidden" | "duplicate_key" | "unsupported_version" | "invalid_name" | "duplicate_tool" | "duplicate_model" | "model_unserved" | "unknown_model" | "limit_out_of_range" | "tool_schema_invalid" | "source_invalid" | "unknown_agent" | "agent_cycle" | "template_error" | "url_not_allowed" | "host_denied" | "tool_denied" | "header_not_allowed" | "secret_not_found" | "secret_not_allowed_here" | "effect_class_invalid" | "document_unavailable" | "document_invalid" | "operation_not_found" | "operation_invalid" | "auth_missing" | "mcp_unreachable" | "mcp_tool_not_found" | "mcp_tool_unusable" | "mcp_transport_forbidden" | "memory_full" | "rate_limited" | "too_many_attempts" | "quota_exhausted" | "concurrency_exceeded" | "queue_full" | "run_too_large" | "too_many_limits" | "free_tier_not_begun" | "free_tier_ended" | "plan_conflict" | "internal" | "unavailable";
+            code: "invalid_json" | "empty_body" | "validation_failed" | "unknown_field" | "forbidden_key" | "invalid_string" | "invalid_header" | "invalid_cursor" | "key_in_url" | "not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "body_too_deep" | "body_too_large" | "result_too_large" | "unsupported_media_type" | "headers_too_large" | "missing_credentials" | "invalid_credentials" | "invalid_token" | "token_expired" | "insufficient_scope" | "read_only" | "name_taken" | "email_taken" | "idempotency_mismatch" | "idempotency_in_progress" | "run_finished" | "already_answered" | "not_answerable" | "step_not_finished" | "wait_expired" | "payload_expired" | "thread_busy" | "thread_full" | "thread_in_use" | "webhook_disabled" | "trigger_disabled" | "deployment_paused" | "nothing_to_release" | "traffic_invalid" | "precondition_failed" | "manifest_syntax" | "manifest_too_deep" | "manifest_invalid" | "yaml_alias_forbidden" | "yaml_tag_forbidden" | "duplicate_key" | "unsupported_version" | "invalid_name" | "duplicate_tool" | "duplicate_model" | "model_unserved" | "unknown_model" | "limit_out_of_range" | "tool_schema_invalid" | "source_invalid" | "unknown_agent" | "agent_cycle" | "template_error" | "url_not_allowed" | "host_denied" | "tool_denied" | "header_not_allowed" | "secret_not_found" | "secret_not_allowed_here" | "effect_class_invalid" | "document_unavailable" | "document_invalid" | "operation_not_found" | "operation_invalid" | "auth_missing" | "mcp_unreachable" | "mcp_tool_not_found" | "mcp_tool_unusable" | "mcp_transport_forbidden" | "cron_invalid" | "unknown_time_zone" | "filter_invalid" | "memory_full" | "rate_limited" | "too_many_attempts" | "quota_exhausted" | "concurrency_exceeded" | "queue_full" | "run_too_large" | "too_many_limits" | "free_tier_not_begun" | "free_tier_ended" | "plan_conflict" | "internal" | "unavailable";
             detail?: string;
             /** @description The request id */
             instance?: string;
@@ -1358,6 +1741,18 @@ export interface components {
             line?: number;
             column?: number;
             suggestion?: string;
+        };
+        ProgressEvent: {
+            type: "progress";
+            run_id: string;
+            /** @description The call that goes on */
+            step: number;
+            /** @description How far it is; grows with each event */
+            progress: number;
+            /** @description What it will be at the end, where that is known */
+            total?: number;
+            /** @description In the tool's words, for people */
+            message?: string;
         };
         PromoteBody: {
             revision?: number;
@@ -1542,6 +1937,24 @@ export interface components {
                 };
             };
         };
+        /** @description JSON of at most 256 KiB */
+        ReceiveHookBody: unknown;
+        /** @description JSON of at most 256 KiB */
+        ReceiveHookByTokenBody: unknown;
+        ReceiveHookByTokenReply: {
+            /**
+             * @description repeated: it came before, and run_id is its run. ignored: it does not fit the filter
+             */
+            outcome: "run" | "repeated" | "ignored";
+            run_id: string | null;
+        };
+        ReceiveHookReply: {
+            /**
+             * @description repeated: it came before, and run_id is its run. ignored: it does not fit the filter
+             */
+            outcome: "run" | "repeated" | "ignored";
+            run_id: string | null;
+        };
         RegisterBody: {
             /** Format: email */
             email: string;
@@ -1647,6 +2060,48 @@ export interface components {
             /** @description Why, for the history */
             note?: string;
         };
+        RotateTriggerSecretReply: {
+            trigger: {
+                id: string;
+                /** @description Where deliveries are POSTed, below the address of the API */
+                path: string;
+                /** @description Unique in the workspace */
+                name: string;
+                /** @description Name of the deployment to run */
+                deployment: string;
+                /**
+                 * @description How a sender shows who it is. token (default): it shows the secret. standard_webhooks: it signs as Standard Webhooks say. github: it signs the body in X-Hub-Signature-256
+                 */
+                auth: "token" | "standard_webhooks" | "github";
+                /** @description The run's: {{/issue/title}} is what the JSON pointer stands for in the body (text as it is, anything else as JSON, nothing where there is nothing), {{body}} the whole body, {{name}} the trigger's name */
+                input: string;
+                /** @description The run's, each value a template as input is; one that comes out empty is left out */
+                metadata: {
+                    [key: string]: string;
+                };
+                filter: {
+                    [key: string]: unknown;
+                } | null;
+                thread: string | null;
+                on_thread_busy: ("reject" | "enqueue" | "interrupt") | null;
+                enabled: boolean;
+                api_key_id: string | null;
+                previous_secret_until: string | null;
+                last_rejected_at: string | null;
+                /**
+                 * Format: date-time
+                 * @description RFC 3339, UTC
+                 */
+                created_at: string;
+                /**
+                 * Format: date-time
+                 * @description RFC 3339, UTC
+                 */
+                updated_at: string;
+            };
+            /** @description The token (mtr_…), or what is signed with: shown once, stored encrypted */
+            secret: string;
+        };
         Run: {
             id: string;
             status: components["schemas"]["RunStatus"];
@@ -1674,6 +2129,10 @@ export interface components {
             parent: {
                 run_id: string;
                 step: number;
+            } | null;
+            source: {
+                type: "schedule" | "trigger";
+                id: string;
             } | null;
             /** @description Runs below this one that have ended, and what they used beside its own usage */
             descendants: {
@@ -1743,7 +2202,7 @@ export interface components {
             run_id: string;
             required_action: components["schemas"]["RequiredAction"];
         };
-        Scope: "agents:read" | "agents:write" | "runs:read" | "runs:write" | "runs:approve" | "usage:read" | "quota:manage" | "keys:manage" | "webhooks:manage" | "secrets:manage" | "policy:manage" | "memory:read" | "memory:write";
+        Scope: "agents:read" | "agents:write" | "runs:read" | "runs:write" | "runs:approve" | "usage:read" | "quota:manage" | "keys:manage" | "webhooks:manage" | "secrets:manage" | "schedules:read" | "schedules:write" | "triggers:read" | "triggers:write" | "policy:manage" | "memory:read" | "memory:write";
         SearchMemoryQuery: {
             /**
              * @description Whose memory it is: the workspace's (all agents share it), an agent's, or what an agent keeps of a thread or of an end user
@@ -1972,6 +2431,140 @@ export interface components {
             revision: number;
             percent: number;
         };
+        UpdateScheduleBody: {
+            /** @description Unique in the workspace */
+            name?: string;
+            /** @description Name of the deployment to run */
+            deployment?: string;
+            /** @description Minute, hour, day of month, month, day of week; or @hourly, @daily, @weekly, @monthly, @yearly. When both days are given, either will do */
+            cron?: string;
+            /** @description {{scheduled_at}} is the fire time (RFC 3339, UTC), {{date}} its day in the time zone, {{name}} the schedule's name */
+            input?: string;
+            /** @description IANA name. Default Asia/Seoul */
+            time_zone?: string;
+            /** @description Up to 16 string pairs of your own, returned as given */
+            metadata?: {
+                [key: string]: string;
+            };
+            thread_id?: string | null;
+            /**
+             * @description What becomes of a fire time while a run of the schedule goes on. skip (default): nothing. queue: it waits for that to end. cancel_previous: that is cancelled
+             */
+            overlap?: "skip" | "queue" | "cancel_previous";
+            missed?: {
+                /**
+                 * @description What becomes of fire times nobody acted on within a minute, as when the service was down. none (default): nothing. last: the last of them is run. all: each is
+                 */
+                catch_up?: "none" | "last" | "all";
+                /** @description How late a run may still be made: 1m to 1d, 1h by default */
+                within?: string;
+            };
+            /** @description Puts every fire time off by a part of this, up to 1h, so that many schedules do not fire at once */
+            jitter?: string;
+            paused?: boolean;
+        };
+        UpdateScheduleReply: {
+            id: string;
+            /** @description Unique in the workspace */
+            name: string;
+            /** @description Name of the deployment to run */
+            deployment: string;
+            /** @description Minute, hour, day of month, month, day of week; or @hourly, @daily, @weekly, @monthly, @yearly. When both days are given, either will do */
+            cron: string;
+            /** @description IANA name. Default Asia/Seoul */
+            time_zone: string;
+            /** @description {{scheduled_at}} is the fire time (RFC 3339, UTC), {{date}} its day in the time zone, {{name}} the schedule's name */
+            input: string;
+            /**
+             * @description What becomes of a fire time while a run of the schedule goes on. skip (default): nothing. queue: it waits for that to end. cancel_previous: that is cancelled
+             */
+            overlap: "skip" | "queue" | "cancel_previous";
+            /** @description Puts every fire time off by a part of this, up to 1h, so that many schedules do not fire at once */
+            jitter: string;
+            paused: boolean;
+            /** @description Up to 16 string pairs of your own, returned as given */
+            metadata: {
+                [key: string]: string;
+            };
+            thread_id: string | null;
+            missed: {
+                /**
+                 * @description What becomes of fire times nobody acted on within a minute, as when the service was down. none (default): nothing. last: the last of them is run. all: each is
+                 */
+                catch_up: "none" | "last" | "all";
+                /** @description How late a run may still be made: 1m to 1d, 1h by default */
+                within: string;
+            };
+            api_key_id: string | null;
+            /** @description The next five fire times, without jitter; none when it is paused */
+            next_runs: string[];
+            /**
+             * Format: date-time
+             * @description RFC 3339, UTC
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description RFC 3339, UTC
+             */
+            updated_at: string;
+        };
+        UpdateTriggerBody: {
+            /** @description Unique in the workspace */
+            name?: string;
+            /** @description Name of the deployment to run */
+            deployment?: string;
+            /** @description The run's: {{/issue/title}} is what the JSON pointer stands for in the body (text as it is, anything else as JSON, nothing where there is nothing), {{body}} the whole body, {{name}} the trigger's name */
+            input?: string;
+            /** @description The run's, each value a template as input is; one that comes out empty is left out */
+            metadata?: {
+                [key: string]: string;
+            };
+            filter?: {
+                [key: string]: unknown;
+            } | null;
+            thread?: string | null;
+            on_thread_busy?: ("reject" | "enqueue" | "interrupt") | null;
+            enabled?: boolean;
+        };
+        UpdateTriggerReply: {
+            id: string;
+            /** @description Where deliveries are POSTed, below the address of the API */
+            path: string;
+            /** @description Unique in the workspace */
+            name: string;
+            /** @description Name of the deployment to run */
+            deployment: string;
+            /**
+             * @description How a sender shows who it is. token (default): it shows the secret. standard_webhooks: it signs as Standard Webhooks say. github: it signs the body in X-Hub-Signature-256
+             */
+            auth: "token" | "standard_webhooks" | "github";
+            /** @description The run's: {{/issue/title}} is what the JSON pointer stands for in the body (text as it is, anything else as JSON, nothing where there is nothing), {{body}} the whole body, {{name}} the trigger's name */
+            input: string;
+            /** @description The run's, each value a template as input is; one that comes out empty is left out */
+            metadata: {
+                [key: string]: string;
+            };
+            filter: {
+                [key: string]: unknown;
+            } | null;
+            thread: string | null;
+            on_thread_busy: ("reject" | "enqueue" | "interrupt") | null;
+            enabled: boolean;
+            api_key_id: string | null;
+            previous_secret_until: string | null;
+            last_rejected_at: string | null;
+            /**
+             * Format: date-time
+             * @description RFC 3339, UTC
+             */
+            created_at: string;
+            /**
+             * Format: date-time
+             * @description RFC 3339, UTC
+             */
+            updated_at: string;
+        };
         Usage: {
             input_tokens: number;
             cached_input_tokens: number;
@@ -2045,7 +2638,7 @@ export interface components {
             id: string;
             /** @description https; events are sent there by POST */
             url: string;
-            events: ("run.*" | "run.completed" | "run.incomplete" | "run.failed" | "run.cancelled" | "run.expired" | "run.waiting" | "deployment.*" | "deployment.created" | "deployment.updated" | "quota.*" | "quota.threshold_reached" | "quota.window_ending")[];
+            events: ("run.*" | "run.completed" | "run.incomplete" | "run.failed" | "run.cancelled" | "run.expired" | "run.waiting" | "deployment.*" | "deployment.created" | "deployment.updated" | "quota.*" | "quota.threshold_reached" | "quota.window_ending" | "schedule.*" | "schedule.missed")[];
             description: string;
             /** @description False: it is told of nothing, and what is due meanwhile is given up */
             enabled: boolean;
@@ -2065,7 +2658,7 @@ export interface components {
         WebhookChange: {
             /** @description https; events are sent there by POST */
             url?: string;
-            events?: ("run.*" | "run.completed" | "run.incomplete" | "run.failed" | "run.cancelled" | "run.expired" | "run.waiting" | "deployment.*" | "deployment.created" | "deployment.updated" | "quota.*" | "quota.threshold_reached" | "quota.window_ending")[];
+            events?: ("run.*" | "run.completed" | "run.incomplete" | "run.failed" | "run.cancelled" | "run.expired" | "run.waiting" | "deployment.*" | "deployment.created" | "deployment.updated" | "quota.*" | "quota.threshold_reached" | "quota.window_ending" | "schedule.*" | "schedule.missed")[];
             description?: string;
             /** @description False: it is told of nothing, and what is due meanwhile is given up */
             enabled?: boolean;
@@ -2144,7 +2737,11 @@ export type CheckQuotaBody = components['schemas']['CheckQuotaBody'];
 export type CreateApiKeyBody = components['schemas']['CreateApiKeyBody'];
 export type CreateRunBody = components['schemas']['CreateRunBody'];
 export type CreateRunEvent = components['schemas']['CreateRunEvent'];
+export type CreateScheduleBody = components['schemas']['CreateScheduleBody'];
+export type CreateScheduleReply = components['schemas']['CreateScheduleReply'];
 export type CreateThreadBody = components['schemas']['CreateThreadBody'];
+export type CreateTriggerBody = components['schemas']['CreateTriggerBody'];
+export type CreateTriggerReply = components['schemas']['CreateTriggerReply'];
 export type DecideApprovalsBody = components['schemas']['DecideApprovalsBody'];
 export type DeleteDeploymentQuery = components['schemas']['DeleteDeploymentQuery'];
 export type DeleteDeploymentReply = components['schemas']['DeleteDeploymentReply'];
@@ -2165,7 +2762,9 @@ export type FoundMemoryItem = components['schemas']['FoundMemoryItem'];
 export type GetMemoryItemQuery = components['schemas']['GetMemoryItemQuery'];
 export type GetMemoryUsageQuery = components['schemas']['GetMemoryUsageQuery'];
 export type GetPolicyReply = components['schemas']['GetPolicyReply'];
+export type GetScheduleReply = components['schemas']['GetScheduleReply'];
 export type GetSecretQuery = components['schemas']['GetSecretQuery'];
+export type GetTriggerReply = components['schemas']['GetTriggerReply'];
 export type GetUsageQuery = components['schemas']['GetUsageQuery'];
 export type GrantResult = components['schemas']['GrantResult'];
 export type Health = components['schemas']['Health'];
@@ -2198,12 +2797,20 @@ export type ListRunEventsReply = components['schemas']['ListRunEventsReply'];
 export type ListRunStepsReply = components['schemas']['ListRunStepsReply'];
 export type ListRunsQuery = components['schemas']['ListRunsQuery'];
 export type ListRunsReply = components['schemas']['ListRunsReply'];
+export type ListScheduleFiresQuery = components['schemas']['ListScheduleFiresQuery'];
+export type ListScheduleFiresReply = components['schemas']['ListScheduleFiresReply'];
+export type ListSchedulesQuery = components['schemas']['ListSchedulesQuery'];
+export type ListSchedulesReply = components['schemas']['ListSchedulesReply'];
 export type ListSecretsQuery = components['schemas']['ListSecretsQuery'];
 export type ListSecretsReply = components['schemas']['ListSecretsReply'];
 export type ListThreadMessagesQuery = components['schemas']['ListThreadMessagesQuery'];
 export type ListThreadMessagesReply = components['schemas']['ListThreadMessagesReply'];
 export type ListThreadsQuery = components['schemas']['ListThreadsQuery'];
 export type ListThreadsReply = components['schemas']['ListThreadsReply'];
+export type ListTriggerDeliveriesQuery = components['schemas']['ListTriggerDeliveriesQuery'];
+export type ListTriggerDeliveriesReply = components['schemas']['ListTriggerDeliveriesReply'];
+export type ListTriggersQuery = components['schemas']['ListTriggersQuery'];
+export type ListTriggersReply = components['schemas']['ListTriggersReply'];
 export type ListUsageRecordsQuery = components['schemas']['ListUsageRecordsQuery'];
 export type ListUsageRecordsReply = components['schemas']['ListUsageRecordsReply'];
 export type ListWebhookDeliveriesQuery = components['schemas']['ListWebhookDeliveriesQuery'];
@@ -2230,6 +2837,7 @@ export type PlanChange = components['schemas']['PlanChange'];
 export type PlanChangeRequest = components['schemas']['PlanChangeRequest'];
 export type Problem = components['schemas']['Problem'];
 export type ProblemDetail = components['schemas']['ProblemDetail'];
+export type ProgressEvent = components['schemas']['ProgressEvent'];
 export type PromoteBody = components['schemas']['PromoteBody'];
 export type PutMemoryItemQuery = components['schemas']['PutMemoryItemQuery'];
 export type PutPolicyBody = components['schemas']['PutPolicyBody'];
@@ -2247,6 +2855,10 @@ export type QuotaUnit = components['schemas']['QuotaUnit'];
 export type QuotaWindow = components['schemas']['QuotaWindow'];
 export type RateLimit = components['schemas']['RateLimit'];
 export type Readiness = components['schemas']['Readiness'];
+export type ReceiveHookBody = components['schemas']['ReceiveHookBody'];
+export type ReceiveHookByTokenBody = components['schemas']['ReceiveHookByTokenBody'];
+export type ReceiveHookByTokenReply = components['schemas']['ReceiveHookByTokenReply'];
+export type ReceiveHookReply = components['schemas']['ReceiveHookReply'];
 export type RegisterBody = components['schemas']['RegisterBody'];
 export type RegisterReply = components['schemas']['RegisterReply'];
 export type Release = components['schemas']['Release'];
@@ -2254,6 +2866,7 @@ export type RequiredAction = components['schemas']['RequiredAction'];
 export type ResumeBody = components['schemas']['ResumeBody'];
 export type Revision = components['schemas']['Revision'];
 export type RollbackBody = components['schemas']['RollbackBody'];
+export type RotateTriggerSecretReply = components['schemas']['RotateTriggerSecretReply'];
 export type Run = components['schemas']['Run'];
 export type RunEndedEvent = components['schemas']['RunEndedEvent'];
 export type RunError = components['schemas']['RunError'];
@@ -2277,6 +2890,10 @@ export type ThreadMessage = components['schemas']['ThreadMessage'];
 export type TokenBody = components['schemas']['TokenBody'];
 export type TokenPair = components['schemas']['TokenPair'];
 export type TrafficPart = components['schemas']['TrafficPart'];
+export type UpdateScheduleBody = components['schemas']['UpdateScheduleBody'];
+export type UpdateScheduleReply = components['schemas']['UpdateScheduleReply'];
+export type UpdateTriggerBody = components['schemas']['UpdateTriggerBody'];
+export type UpdateTriggerReply = components['schemas']['UpdateTriggerReply'];
 export type Usage = components['schemas']['Usage'];
 export type UsageGroup = components['schemas']['UsageGroup'];
 export type UsageRecord = components['schemas']['UsageRecord'];
@@ -2767,6 +3384,118 @@ export interface Operations {
     query: ListUsageRecordsQuery;
     body: null;
     reply: ListUsageRecordsReply;
+    event: null;
+  };
+  createSchedule: {
+    params: null;
+    query: null;
+    body: CreateScheduleBody;
+    reply: CreateScheduleReply;
+    event: null;
+  };
+  listSchedules: {
+    params: null;
+    query: ListSchedulesQuery;
+    body: null;
+    reply: ListSchedulesReply;
+    event: null;
+  };
+  getSchedule: {
+    params: { schedule: string };
+    query: null;
+    body: null;
+    reply: GetScheduleReply;
+    event: null;
+  };
+  updateSchedule: {
+    params: { schedule: string };
+    query: null;
+    body: UpdateScheduleBody;
+    reply: UpdateScheduleReply;
+    event: null;
+  };
+  deleteSchedule: {
+    params: { schedule: string };
+    query: null;
+    body: null;
+    reply: undefined;
+    event: null;
+  };
+  runSchedule: {
+    params: { schedule: string };
+    query: null;
+    body: null;
+    reply: Run;
+    event: null;
+  };
+  listScheduleFires: {
+    params: { schedule: string };
+    query: ListScheduleFiresQuery;
+    body: null;
+    reply: ListScheduleFiresReply;
+    event: null;
+  };
+  createTrigger: {
+    params: null;
+    query: null;
+    body: CreateTriggerBody;
+    reply: CreateTriggerReply;
+    event: null;
+  };
+  listTriggers: {
+    params: null;
+    query: ListTriggersQuery;
+    body: null;
+    reply: ListTriggersReply;
+    event: null;
+  };
+  getTrigger: {
+    params: { trigger: string };
+    query: null;
+    body: null;
+    reply: GetTriggerReply;
+    event: null;
+  };
+  updateTrigger: {
+    params: { trigger: string };
+    query: null;
+    body: UpdateTriggerBody;
+    reply: UpdateTriggerReply;
+    event: null;
+  };
+  deleteTrigger: {
+    params: { trigger: string };
+    query: null;
+    body: null;
+    reply: undefined;
+    event: null;
+  };
+  rotateTriggerSecret: {
+    params: { trigger: string };
+    query: null;
+    body: null;
+    reply: RotateTriggerSecretReply;
+    event: null;
+  };
+  listTriggerDeliveries: {
+    params: { trigger: string };
+    query: ListTriggerDeliveriesQuery;
+    body: null;
+    reply: ListTriggerDeliveriesReply;
+    event: null;
+  };
+  receiveHook: {
+    params: { trigger: string };
+    query: null;
+    body: ReceiveHookBody;
+    reply: ReceiveHookReply;
+    event: null;
+  };
+  receiveHookByToken: {
+    params: { trigger: string; token: string };
+    query: null;
+    body: ReceiveHookByTokenBody;
+    reply: ReceiveHookByTokenReply;
     event: null;
   };
   createWebhook: {
@@ -3269,6 +3998,90 @@ export interface Resources {
      */
     records(query?: ListUsageRecordsQuery, options?: CallOptions): Pages<UsageRecord, ListUsageRecordsReply>;
   };
+  readonly schedules: {
+    /**
+     * Have a deployment run by the clock.
+     * Needs the scope `schedules:write`.
+     */
+    create(body: CreateScheduleBody, options?: CallOptions): Promise<CreateScheduleReply>;
+    /**
+     * The workspace's schedules, newest first.
+     * Needs the scope `schedules:read`.
+     */
+    list(query?: ListSchedulesQuery, options?: CallOptions): Pages<ListSchedulesReply["data"][number], ListSchedulesReply>;
+    /**
+     * One schedule, with its next fire times.
+     * Needs the scope `schedules:read`.
+     */
+    get(schedule: string, options?: CallOptions): Promise<GetScheduleReply>;
+    /**
+     * Change, pause or resume a schedule.
+     * One that is resumed, or whose cron, time_zone or jitter changes, fires next as from now: nothing is caught up on. What a schedule was made to run counts against the key that made it, whoever changes it.
+     * Needs the scope `schedules:write`.
+     */
+    update(schedule: string, body: UpdateScheduleBody, options?: CallOptions): Promise<UpdateScheduleReply>;
+    /**
+     * Delete a schedule and its log; runs it started go on.
+     * Needs the scope `schedules:write`.
+     */
+    delete(schedule: string, options?: CallOptions): Promise<void>;
+    /**
+     * Start a schedule's run now, whatever its clock, overlap or pause says.
+     * Needs the scope `schedules:write`.
+     */
+    run(schedule: string, options?: CallOptions): Promise<Run>;
+    /**
+     * What became of a schedule's fire times, the newest first: the last 500.
+     * Needs the scope `schedules:read`.
+     */
+    fires(schedule: string, query?: ListScheduleFiresQuery, options?: CallOptions): Pages<ListScheduleFiresReply["data"][number], ListScheduleFiresReply>;
+  };
+  readonly triggers: {
+    /**
+     * Have a deployment run when something is sent to a URL; the reply is the only time the secret is shown.
+     * Needs the scope `triggers:write`.
+     */
+    create(body: CreateTriggerBody, options?: CallOptions): Promise<CreateTriggerReply>;
+    /**
+     * The workspace's triggers, newest first.
+     * Needs the scope `triggers:read`.
+     */
+    list(query?: ListTriggersQuery, options?: CallOptions): Pages<ListTriggersReply["data"][number], ListTriggersReply>;
+    /**
+     * One trigger.
+     * Needs the scope `triggers:read`.
+     */
+    get(trigger: string, options?: CallOptions): Promise<GetTriggerReply>;
+    /**
+     * Change a trigger, or have it take nothing for a while.
+     * Needs the scope `triggers:write`.
+     */
+    update(trigger: string, body: UpdateTriggerBody, options?: CallOptions): Promise<UpdateTriggerReply>;
+    /**
+     * Delete a trigger and its log; runs it started go on.
+     * Needs the scope `triggers:write`.
+     */
+    delete(trigger: string, options?: CallOptions): Promise<void>;
+    /**
+     * Have a new secret; the one before it is good for a day more.
+     * Needs the scope `triggers:write`.
+     */
+    rotateSecret(trigger: string, options?: CallOptions): Promise<RotateTriggerSecretReply>;
+    /**
+     * What came in to a trigger and what became of it, the newest first: the last 100.
+     * Needs the scope `triggers:read`.
+     */
+    deliveries(trigger: string, query?: ListTriggerDeliveriesQuery, options?: CallOptions): Pages<ListTriggerDeliveriesReply["data"][number], ListTriggerDeliveriesReply>;
+  };
+  readonly hooks: {
+    /**
+     * Send something to a trigger: a token in Authorization: Bearer or X-Maru-Token, or a signature.
+     * 202: a run was started, or the body does not fit the trigger's filter. 200: the same delivery came before, and this is its run.
+     */
+    receive(trigger: string, body: ReceiveHookBody, options?: CallOptions): Promise<ReceiveHookReply>;
+    /** The same with the token in the path, for senders that can set no header. */
+    receiveByToken(trigger: string, token: string, body: ReceiveHookByTokenBody, options?: CallOptions): Promise<ReceiveHookByTokenReply>;
+  };
   readonly webhooks: {
     /**
      * Have events sent to a URL; the reply is the only time the signing secret is shown.
@@ -3410,6 +4223,22 @@ export const OPERATIONS = {
   deleteLimit: {"method":"DELETE","path":"/v1/quota/limits/{name}","group":"quota","name":"deleteLimit"},
   getUsage: {"method":"GET","path":"/v1/usage","group":"usage","name":"get","query":true},
   listUsageRecords: {"method":"GET","path":"/v1/usage/records","group":"usage","name":"records","query":true,"list":true},
+  createSchedule: {"method":"POST","path":"/v1/schedules","group":"schedules","name":"create","body":true,"keyed":true},
+  listSchedules: {"method":"GET","path":"/v1/schedules","group":"schedules","name":"list","query":true,"list":true},
+  getSchedule: {"method":"GET","path":"/v1/schedules/{schedule}","group":"schedules","name":"get"},
+  updateSchedule: {"method":"PATCH","path":"/v1/schedules/{schedule}","group":"schedules","name":"update","body":true},
+  deleteSchedule: {"method":"DELETE","path":"/v1/schedules/{schedule}","group":"schedules","name":"delete"},
+  runSchedule: {"method":"POST","path":"/v1/schedules/{schedule}/run","group":"schedules","name":"run","keyed":true},
+  listScheduleFires: {"method":"GET","path":"/v1/schedules/{schedule}/fires","group":"schedules","name":"fires","query":true,"list":true},
+  createTrigger: {"method":"POST","path":"/v1/triggers","group":"triggers","name":"create","body":true,"keyed":true},
+  listTriggers: {"method":"GET","path":"/v1/triggers","group":"triggers","name":"list","query":true,"list":true},
+  getTrigger: {"method":"GET","path":"/v1/triggers/{trigger}","group":"triggers","name":"get"},
+  updateTrigger: {"method":"PATCH","path":"/v1/triggers/{trigger}","group":"triggers","name":"update","body":true},
+  deleteTrigger: {"method":"DELETE","path":"/v1/triggers/{trigger}","group":"triggers","name":"delete"},
+  rotateTriggerSecret: {"method":"POST","path":"/v1/triggers/{trigger}/rotate-secret","group":"triggers","name":"rotateSecret","keyed":true},
+  listTriggerDeliveries: {"method":"GET","path":"/v1/triggers/{trigger}/deliveries","group":"triggers","name":"deliveries","query":true,"list":true},
+  receiveHook: {"method":"POST","path":"/v1/hooks/{trigger}","group":"hooks","name":"receive","body":true},
+  receiveHookByToken: {"method":"POST","path":"/v1/hooks/{trigger}/{token}","group":"hooks","name":"receiveByToken","body":true},
   createWebhook: {"method":"POST","path":"/v1/webhooks","group":"webhooks","name":"create","body":true,"keyed":true},
   listWebhooks: {"method":"GET","path":"/v1/webhooks","group":"webhooks","name":"list","query":true,"list":true},
   getWebhook: {"method":"GET","path":"/v1/webhooks/{webhook}","group":"webhooks","name":"get"},

@@ -49,10 +49,20 @@ test("an event that was left out is fetched", async () => {
   expect(await seqs(client.runs.stream(run_id))).toEqual([1, 2, 3, 4]);
 });
 
-test("a run is begun once, though the reply to its beginning is lost", async () => {
-  api.answers((response, _seen, index) => (index < 2 ? response.destroy() : stream(response, [event(1), end(2)])));
+test("a run is begun once, though the reply to its beginning is lost, or ends before it says which run it is", async () => {
+  api.answers((response, _seen, index) => {
+    if (index === 0) response.destroy();
+    else if (index === 1) stream(response, [], { located: false });
+    else stream(response, [event(1), end(2)]);
+  });
   expect(await seqs(client.runs.stream(body))).toEqual([1, 2]);
+  expect(api.seen).toHaveLength(3);
   expect(new Set(api.seen.map(({ method, headers }) => `${method} ${headers["idempotency-key"]}`)).size).toBe(1);
+});
+
+test("however often it breaks, a stream that comes on is not given up", async () => {
+  api.answers((response, _seen, index) => stream(response, [index < 5 ? event(index + 1) : end(index + 1)]));
+  expect(await seqs(client.runs.stream(run_id, { reconnects: 1 }))).toEqual([1, 2, 3, 4, 5, 6]);
 });
 
 test("a stream that stays away is given up with where it was", async () => {

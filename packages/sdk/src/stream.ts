@@ -1,5 +1,5 @@
 import { ConnectionError, StreamLost } from "./errors.ts";
-import type { CreateRunBody, DeltaEvent, Operations, SnapshotEvent } from "./generated.ts";
+import type { CreateRunBody, DeltaEvent, Operations, ProgressEvent, SnapshotEvent } from "./generated.ts";
 import type { CallOptions } from "./options.ts";
 import { isPassing, pause, retryDelayMs } from "./retry.ts";
 import { readEvents } from "./sse.ts";
@@ -8,18 +8,19 @@ import { newKey, type Transport } from "./transport.ts";
 
 /** What a run tells: durable events, which have a `seq`, and between them the text as it is written. */
 export type RunEvent = NonNullable<Operations["listRunEvents"]["event"]>;
-export type DurableEvent = Exclude<RunEvent, DeltaEvent | SnapshotEvent>;
+export type DurableEvent = Exclude<RunEvent, DeltaEvent | SnapshotEvent | ProgressEvent>;
 
 export interface StreamOptions extends CallOptions {
   /** The last event that is known already; what comes after it is told. 0, the beginning, unless told. */
   readonly afterSeq?: number | undefined;
-  /** How often in a row the stream may be asked for in vain before it is given up, 20 unless told: about a minute. */
+  /** How often in a row the stream may be asked for in vain before it is given up, 20 unless told. */
   readonly reconnects?: number | undefined;
   /** Milliseconds of silence after which a connection is taken for dead, 45,000 unless told: three heartbeats of a gateway. */
   readonly silenceMs?: number | undefined;
 }
 
-const RECONNECTS = 20;
+/** About a minute: longer than a gateway takes to be back. */
+export const RECONNECTS = 20;
 const SILENCE_MS = 45_000;
 
 /**

@@ -73,9 +73,9 @@ export function problem(
 export function stream(
   response: ServerResponse,
   events: readonly object[],
-  { open = false, run = "run_1" } = {},
+  { open = false, located = true } = {},
 ): void {
-  response.writeHead(200, { "content-type": "text/event-stream", location: `/v1/runs/${run}` });
+  response.writeHead(200, { "content-type": "text/event-stream", ...(located ? { location: "/v1/runs/run_1" } : {}) });
   response.flushHeaders();
   for (const event of events)
     response.write(`${"seq" in event ? `id: ${event.seq}\n` : ""}event: x\ndata: ${JSON.stringify(event)}\n\n`);

@@ -41,6 +41,7 @@ export { isPublicAddress, urlRefusal } from "./egress/verdict.ts";
 export type {
   Attachment,
   PreparedTool,
+  Progress,
   ToolAnnotations,
   ToolCallContext,
   ToolCaller,

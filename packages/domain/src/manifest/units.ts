@@ -6,6 +6,12 @@ export function durationMs(text: string): number {
   return scaled(/^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text), DURATION_MS);
 }
 
+/** Whole milliseconds as `durationMs` reads them, in the largest unit that divides them: `90m`, `1h`, `1500ms`. */
+export function durationText(ms: number): string {
+  const [unit, size] = Object.entries(DURATION_MS).findLast(([, size]) => ms > 0 && ms % size === 0) ?? ["s", 1_000];
+  return `${ms / size}${unit}`;
+}
+
 /** Bytes of `64KiB`, `1MB`, or a plain number; NaN for anything else. */
 export function byteSize(value: string | number): number {
   return typeof value === "number" ? value : scaled(/^(\d+(?:\.\d+)?)(B|KB|KiB|MB|MiB)$/.exec(value), SIZE_BYTES);

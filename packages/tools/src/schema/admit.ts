@@ -49,7 +49,7 @@ export function schemaProblems(schema: JsonSchema, pointer: string): ProblemDeta
     if (errors.length < 20) errors.push({ pointer: place, code: "tool_schema_invalid", detail });
   };
   if (Buffer.byteLength(JSON.stringify(schema)) > MAX_BYTES) {
-    report(pointer, `A tool's parameters may have ${MAX_BYTES} bytes.`);
+    report(pointer, `A schema may have ${MAX_BYTES} bytes.`);
     return errors;
   }
   if (schema.type !== "object")

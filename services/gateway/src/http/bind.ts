@@ -58,6 +58,7 @@ export function bindRoutes(
     const handler = handlers[operationId] as unknown as Handler<RouteContract>;
     app.route({
       method: contract.method,
+      ...(contract.bodyBytes === undefined ? {} : { bodyLimit: contract.bodyBytes }),
       url: contract.path.replace(/\{([^}]+)\}/g, ":$1"),
       schema: {
         ...(contract.params === undefined ? {} : { params: contract.params }),
@@ -149,7 +150,7 @@ const hashRequest = (operationId: string, request: FastifyRequest): Buffer =>
     .digest();
 
 /** Far more than any body has, and far less than would overflow the stack of what walks it. */
-const BODY_DEPTH = 64;
+export const BODY_DEPTH = 64;
 
 /** Fastify's parser says of a forbidden key only that the body is no JSON. */
 function isJson(text: string): boolean {
@@ -197,7 +198,7 @@ export function installBodyParsers(app: FastifyInstance): void {
     ["application/yaml", "application/x-yaml", "text/yaml"],
     { parseAs: "string" },
     (request, text, done) => {
-      if ((request.routeOptions.config.bodyTypes ?? []).length === 0)
+      if (!(request.routeOptions.config.bodyTypes ?? []).some((type) => type.endsWith("yaml")))
         return done(new Problem("unsupported_media_type", "Send application/json."));
       done(null, text);
     },
