@@ -1,6 +1,7 @@
 import { type Client, createClient, type Pages } from "@maru/sdk";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Config, Place } from "./config.ts";
+import { UnknownName } from "./exit.ts";
 import { type Columns, createOutput, type Output } from "./output.ts";
 import type { Prompter } from "./prompt.ts";
 
@@ -116,4 +117,15 @@ export function jsonArgument(text: string): unknown {
   } catch {
     throw new InvalidArgumentError("It is not JSON.");
   }
+}
+
+/** The id of what was named by its id or by its name; what is not found is left to the API to say so. */
+export async function idOf(
+  prefix: string,
+  given: string,
+  pages: Pages<{ readonly id: string; readonly name: string }, unknown>,
+): Promise<string> {
+  if (given.startsWith(prefix)) return given;
+  for await (const { id, name } of pages) if (name === given) return id;
+  throw new UnknownName(`There is none named ${given}.`);
 }

@@ -21,6 +21,9 @@ export class UsageError extends Error {}
 /** Nobody is signed in, so nothing was asked. */
 export class NotSignedIn extends Error {}
 
+/** There is nothing of that name. */
+export class UnknownName extends Error {}
+
 /** Somebody pressed Ctrl-C, or ended the input a question was read from. */
 export class Interrupted extends Error {
   constructor() {

@@ -11,7 +11,7 @@ import {
   Unauthorized,
 } from "@maru/sdk";
 import { CommanderError } from "commander";
-import { EXIT, Interrupted, NotSignedIn, UsageError } from "./exit.ts";
+import { EXIT, Interrupted, NotSignedIn, UnknownName, UsageError } from "./exit.ts";
 import { duration, harmless, instant } from "./format.ts";
 import type { Output } from "./output.ts";
 
@@ -22,7 +22,7 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof NotSignedIn || error instanceof Unauthorized || error instanceof Forbidden) return EXIT.access;
   if (error instanceof Interrupted) return EXIT.interrupted;
   if (error instanceof QuotaExhausted || error instanceof RateLimited) return EXIT.quota;
-  if (error instanceof NotFound) return EXIT.notFound;
+  if (error instanceof NotFound || error instanceof UnknownName) return EXIT.notFound;
   if (error instanceof Conflict) return EXIT.conflict;
   if (error instanceof ConnectionError || error instanceof ServiceError) return EXIT.connection;
   return EXIT.failed;

@@ -23,8 +23,10 @@ import { revisions } from "./commands/revisions.ts";
 import { pause, promote, resume, rollback, traffic } from "./commands/rollout.ts";
 import { run } from "./commands/run.ts";
 import { runs } from "./commands/runs.ts";
+import { schedules } from "./commands/schedules.ts";
 import { secrets } from "./commands/secrets.ts";
 import { threads } from "./commands/threads.ts";
+import { triggers } from "./commands/triggers.ts";
 import { usage } from "./commands/usage.ts";
 import { validate } from "./commands/validate.ts";
 import { webhooks } from "./commands/webhooks.ts";
@@ -49,7 +51,7 @@ const GROUPS: Readonly<Record<string, readonly Register[]>> = {
   ],
   "Run:": [run, chat, runs, logs, inspect, cancel, answer, approve, reject, artifacts, threads],
   "Account for:": [quota, usage],
-  "Manage:": [secrets, memory, policy, models, webhooks, keys],
+  "Manage:": [secrets, memory, schedules, triggers, webhooks, policy, models, keys],
 };
 
 export function createProgram(cli: Cli): Command {

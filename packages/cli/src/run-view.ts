@@ -73,6 +73,11 @@ export function createRunView(
         progress(
           `${err.style("cyan", "→")} ${event.call.name} ${dim(cut(oneLine(event.call.arguments), LINE) + child)}`,
         );
+      } else if (event.type === "progress") {
+        const { progress: done, total, message } = event;
+        progress(
+          dim(`  ${done}${total === undefined ? "" : ` of ${total}`} ${cut(oneLine(message ?? ""), LINE)}`.trimEnd()),
+        );
       } else if (event.type === "step.finished") finished(event.step);
       else if (event.type === "run.waiting" && !options.asks) {
         close();
