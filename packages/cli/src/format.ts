@@ -42,8 +42,10 @@ export const count = (value: number): string => value.toLocaleString("en-US");
 export const counted = (value: number, what: string): string => `${count(value)} ${what}${value === 1 ? "" : "s"}`;
 
 /** Millionths of a dollar as dollars, to the last one. */
-export const dollars = (micros: number): string =>
-  `$${(micros / 1_000_000).toFixed(6).replace(/(\.\d\d\d*?)0+$/, "$1")}`;
+export const dollars = (micros: number): string => `$${(micros / 1_000_000).toFixed(6)}`;
+
+/** The same for prices, without noughts that say nothing. */
+export const price = (micros: number): string => dollars(micros).replace(/(\.\d\d\d*?)0+$/, "$1");
 
 /** To the second, as UTC. */
 export const instant = (text: string): string => text.replace(/\.\d+Z$/, "Z");

@@ -10,9 +10,12 @@ export interface Source {
 }
 
 /** Shows what is wrong with a manifest in its own lines, with a caret under each place. */
-export function showMistakes(error: MaruError, { name, text }: Source, { err, note }: Output): void {
+export function showMistakes(error: MaruError, { name: file, text }: Source, { err, note }: Output): void {
+  const name = file === "-" ? "standard input" : file;
   const lines = text.split(/\r?\n/);
-  note(`${err.style("red", "error:")} ${harmless(inWords(error))} ${err.style("dim", `(${error.code})`)}`);
+  note(
+    `${err.style("red", "error:")} ${harmless(error.problem.errors === undefined ? inWords(error) : error.problem.title)} ${err.style("dim", `(${error.code})`)}`,
+  );
   for (const { pointer, detail, line, column, suggestion } of error.problem.errors ?? []) {
     const said = `${detail}${suggestion === undefined ? "" : ` Did you mean ${suggestion}?`}`;
     if (line === undefined || column === undefined || lines[line - 1] === undefined) {

@@ -8,14 +8,15 @@ const SIGNS = { add: ["+", "green"], remove: ["-", "red"], change: ["~", "yellow
 export function showPlan(result: DeployResult, file: string, output: Output): void {
   const { out } = output;
   const { action, deployment, revision, changes, warnings, dry_run: planned } = result;
-  const name = deployment?.name ?? file;
+  const name = deployment?.name ?? (file === "-" ? "standard input" : file);
   const which = revision === null || revision === undefined ? "" : `, revision ${revision}`;
   const style = { create: "green", update: "yellow", unchanged: "dim" } as const;
   const said = planned ? { create: "would create", update: "would update", unchanged: "unchanged" }[action] : action;
   output.line(
     `${out.style("bold", name)}: ${out.style(style[action], said)}${planned && action !== "unchanged" ? "" : which}`,
   );
-  showChanges(changes, output);
+  // All of a new one is new.
+  if (action !== "create") showChanges(changes, output);
   for (const { pointer, detail } of warnings)
     output.note(`${output.err.style("yellow", "warning:")} ${harmless(`${pointer} ${detail}`)}`);
 }

@@ -63,7 +63,6 @@ export function createProgram(cli: Cli): Command {
     .option("--no-color", "no colours, also on a terminal")
     .showSuggestionAfterError()
     .showHelpAfterError("maru help COMMAND says how a command is called.")
-    .helpCommand("help [command]", "how a command is called")
     .exitOverride()
     .hook("preAction", () => {
       const { profile, color } = program.opts<{ profile?: string; color?: boolean }>();
@@ -74,7 +73,7 @@ export function createProgram(cli: Cli): Command {
     program.commandsGroup(title);
     for (const register of commands) register(program, cli);
   }
-  program.commandsGroup("Else:");
+  program.commandsGroup("Else:").helpCommand("help [command]", "how a command is called");
   completion(program, cli);
   program.addHelpText(
     "after",

@@ -63,7 +63,7 @@ export function createRunView(
       else if (event.type === "delta" && event.kind === "reasoning" && options.thinking) {
         if (shown === "" && !open) err.write(dim("thinking "));
         err.write(dim(harmless(event.text)));
-        open = true;
+        open = !event.text.endsWith("\n");
       } else if (event.type === "snapshot") {
         progress(dim("(written anew)"));
         shown = "";

@@ -1,7 +1,7 @@
 import type { Model } from "@maru/sdk";
 import type { Command } from "commander";
 import { type Cli, type ListOptions, showList, withJson, withList } from "../cli.ts";
-import { count, dollars } from "../format.ts";
+import { count, price as priceOf } from "../format.ts";
 
 export function models(program: Command, cli: Cli): void {
   const group = program.command("models").summary("the models agents may run on");
@@ -26,9 +26,9 @@ export function models(program: Command, cli: Cli): void {
           }),
           CONTEXT: ({ context_tokens: tokens }) => ({ text: count(tokens), right: true }),
           THINKS: ({ thinking }) => (thinking.supported ? "yes" : "no"),
-          "IN/MTOK": ({ price }) => ({ text: price === null ? "" : dollars(price.input_micros_per_mtok), right: true }),
+          "IN/MTOK": ({ price }) => ({ text: price === null ? "" : priceOf(price.input_micros_per_mtok), right: true }),
           "OUT/MTOK": ({ price }) => ({
-            text: price === null ? "" : dollars(price.output_micros_per_mtok),
+            text: price === null ? "" : priceOf(price.output_micros_per_mtok),
             right: true,
           }),
           NAME: ({ display_name: name }) => name,
@@ -54,7 +54,7 @@ export function models(program: Command, cli: Cli): void {
         price:
           price === null
             ? null
-            : `${dollars(price.input_micros_per_mtok)} in, ${dollars(price.cached_input_micros_per_mtok)} cached, ${dollars(price.output_micros_per_mtok)} out, a million tokens`,
+            : `${priceOf(price.input_micros_per_mtok)} in, ${priceOf(price.cached_input_micros_per_mtok)} cached, ${priceOf(price.output_micros_per_mtok)} out, a million tokens`,
         licence: licence === null ? null : `${licence.name}${licence.note === null ? "" : `: ${licence.note}`}`,
         scores:
           model.benchmarks.length === 0
