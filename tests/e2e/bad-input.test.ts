@@ -233,7 +233,7 @@ describe("manifests", () => {
   test.each<[string, string, string, { pointer?: string; line?: number; suggestion?: string }]>([
     ["nothing", "", "empty_body", {}],
     ["only a comment", "# hello\n", "manifest_syntax", { line: 1 }],
-    ["two documents", "a: 1\n---\nb: 2\n", "manifest_syntax", { line: 2 }],
+    ["two documents", "a: 1\n---\nb: 2\n", "manifest_invalid", { pointer: "/b", line: 1 }],
     ["a tab for indentation", "a:\n\tb: 1\n", "manifest_syntax", { line: 2 }],
     ["an unclosed bracket", "a: [1, 2\n", "manifest_syntax", {}],
     ["an alias", "a: &x 1\nb: *x\n", "yaml_alias_forbidden", { line: 1 }],
@@ -259,7 +259,7 @@ describe("manifests", () => {
     [
       "an unknown field",
       manifest("bad").replace("instructions:", "instuctions:"),
-      "manifest_invalid",
+      "unknown_field",
       { pointer: "/spec/instuctions", line: 5, suggestion: "instructions" },
     ],
     [

@@ -21,10 +21,12 @@ test("every operation of the OpenAPI document answers as the document says", asy
   for (const path of [
     "/v1/deployments",
     "/v1/deployments/weather",
+    "/v1/deployments/weather/manifest",
     "/v1/agents",
     "/v1/agents/weather",
     "/v1/agents/weather/revisions",
     "/v1/agents/weather/revisions/1",
+    "/v1/agents/weather/revisions/1/manifest",
     "/v1/runs",
     `/v1/runs?status=completed&deployment=weather&thread_id=${thread.id}`,
     `/v1/runs/${run.id}`,

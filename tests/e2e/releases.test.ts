@@ -171,6 +171,22 @@ describe("releases", () => {
     ).toMatchObject({ revision: 2, traffic: [{ revision: 2, percent: 100 }] });
   });
 
+  test("a deploy warns that the quota has no room, and stands", async () => {
+    const other = await house.register();
+    await house.api("PUT", "/v1/quota/limits/few", { key: other.key, body: { unit: "runs", amount: 1, per: "1h" } });
+    expect((await house.deploy(other, version("counted", "one"))).body.warnings).toEqual([]);
+    await house.run(other, "counted", "hi");
+    const { status, body } = await house.deploy(other, version("counted", "two"));
+    expect([status, body.action]).toEqual([200, "update"]);
+    expect(body.warnings).toEqual([
+      {
+        pointer: "",
+        code: "quota_exhausted",
+        detail: expect.stringMatching(/^All of few \(1\) is used or held: runs are refused, until 20/),
+      },
+    ]);
+  });
+
   test("nothing to promote, nothing to go back to", async () => {
     await deploy("single", "one");
     expect((await call("POST", "/v1/deployments/single/promote", {})).body).toMatchObject({

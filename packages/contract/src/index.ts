@@ -14,4 +14,5 @@ export * from "./schedules.ts";
 export { Metadata } from "./schema.ts";
 export * from "./tools.ts";
 export * from "./triggers.ts";
+export * from "./units.ts";
 export * from "./webhooks.ts";

@@ -104,6 +104,9 @@ function responses(route: RouteContract): object {
   const success = Object.entries(route.replies).map(([status, schema]) => {
     const content = {
       ...(schema === null ? {} : { "application/json": { schema: reference(schema) } }),
+      ...Object.fromEntries(
+        Object.entries(route.alternatives ?? {}).map(([type, other]) => [type, { schema: reference(other) }]),
+      ),
       ...(route.csv === undefined || status !== "200" ? {} : { "text/csv": { schema: { type: "string" } } }),
       ...(route.events === undefined || status !== "200"
         ? {}

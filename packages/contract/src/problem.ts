@@ -58,8 +58,10 @@ export const PROBLEMS = {
   yaml_alias_forbidden: [400, "YAML anchors, aliases and merge keys are not allowed in a manifest"],
   yaml_tag_forbidden: [400, "YAML tags are not allowed in a manifest"],
   duplicate_key: [400, "The manifest has the same key twice"],
+  unresolved_reference: [400, "The manifest has a reference that only a client can resolve"],
   unsupported_version: [400, "The manifest's apiVersion is not supported"],
   invalid_name: [400, "A name in the manifest is not allowed"],
+  duplicate_deployment: [400, "Two manifests are of the same deployment"],
   duplicate_tool: [400, "Two tools have the same name"],
   duplicate_model: [400, "A model is named twice"],
   model_unserved: [400, "No host of this installation serves the model"],
@@ -118,6 +120,9 @@ export const ProblemDetail = Type.Object(
     line: Type.Optional(Type.Integer({ minimum: 1 })),
     column: Type.Optional(Type.Integer({ minimum: 1 })),
     suggestion: Type.Optional(Type.String()),
+    document: Type.Optional(
+      Type.Integer({ minimum: 1, description: "Of several manifests in one body: which of them, from 1" }),
+    ),
   },
   { additionalProperties: false },
 );

@@ -26,6 +26,8 @@ export interface RouteContract {
   readonly events?: TSchema;
   /** Set when `Accept: text/csv` answers the same as a table. */
   readonly csv?: true;
+  /** What a success may be instead of JSON of `replies`, by media type. */
+  readonly alternatives?: { readonly [mediaType: string]: TSchema };
   /** Set when the reply of 200 is bytes, of whatever type it says. */
   readonly bytes?: true;
   /** Problems beyond those every call can answer. */

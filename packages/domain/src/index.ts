@@ -5,9 +5,16 @@ export { decodeCursor, encodeCursor } from "./cursor.ts";
 export { deeperThan } from "./depth.ts";
 export { trimHistory } from "./history.ts";
 export { limitProblem, perOf, spanSeconds } from "./limit.ts";
-export { type NormaliseDeps, normaliseManifest, refusal as manifestRefusal } from "./manifest/normalise.ts";
-export { type ParsedManifest, type Place, parseManifestDocument } from "./manifest/parse.ts";
-export { durationMs, durationText } from "./manifest/units.ts";
+export { type DenormaliseDeps, denormaliseManifest, type WrittenDeploy } from "./manifest/denormalise.ts";
+export {
+  type NormaliseDeps,
+  type NormalManifest,
+  normaliseManifest,
+  refusal as manifestRefusal,
+  refusalOf as manifestRefusalOf,
+} from "./manifest/normalise.ts";
+export { type ParsedManifest, type Place, parseManifests } from "./manifest/parse.ts";
+export { manifestYaml } from "./manifest/yaml.ts";
 export { type MemoryPlace, memoryKey, memoryPlace, memoryPlaces } from "./memory/place.ts";
 export { MEMORY_SEARCH, type MemoryTerm, memoryTerms, memoryWords } from "./memory/words.ts";
 export { allowsHost, deniesTool, hostPattern, OPEN_POLICY } from "./policy.ts";

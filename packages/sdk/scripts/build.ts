@@ -18,7 +18,9 @@ export function build(): string {
   rmSync(DIST, { recursive: true, force: true });
   execFileSync(process.execPath, [TSC, "-p", join(PACKAGE, "tsconfig.build.json")], { encoding: "utf8" });
   // Types name their neighbours by what is there.
-  for (const file of readdirSync(DIST).filter((name) => name.endsWith(".d.ts"))) {
+  for (const file of readdirSync(DIST, { recursive: true, encoding: "utf8" }).filter((name) =>
+    name.endsWith(".d.ts"),
+  )) {
     const text = readFileSync(join(DIST, file), "utf8");
     writeFileSync(join(DIST, file), text.replace(/(from "\.\/[a-z]+)\.ts"/g, '$1.js"'));
   }

@@ -23,48 +23,115 @@ export interface components {
              */
             updated_at: string;
         };
-        /** Maru agent manifest */
+        /**
+         * Maru agent manifest
+         * @description An agent, and how it is deployed
+         */
         AgentManifest: {
+            /**
+             * @description The version of this format
+             */
             apiVersion: "maru/v1";
+            /**
+             * @description What is described
+             */
             kind: "Agent";
+            /** @description What the agent is called */
             metadata: {
+                /**
+                 * @description The agent's name: 1 to 63 lower-case letters, digits and hyphens, a letter or digit at both ends
+                 * @example weather
+                 */
                 name: string;
+                /**
+                 * @description Pairs of your own. Default: none
+                 * @example {
+                 *       "team": "demo"
+                 *     }
+                 */
                 labels?: {
                     [key: string]: string;
                 };
             };
+            /** @description What the agent is; a change of it is a new revision */
             spec: {
+                /** @description For people; the model does not see it. Default: empty */
                 description?: string;
+                /** @description Which model, and how it answers */
                 model?: {
-                    /** @description An id of GET /v1/models */
+                    /**
+                     * @description An id of GET /v1/models. Default: k-exaone
+                     * @example k-exaone
+                     */
                     name?: string;
+                    /** @description Whether it thinks before it answers. Default: the model's own */
                     thinking?: boolean;
+                    /** @description How tokens are chosen */
                     sampling?: {
+                        /** @description 0 is the least random. Default: the model's own; 0 to 2 */
                         temperature?: number;
+                        /** @description Only the likeliest tokens of this share are drawn from. Default: the model's own; above 0, to 1 */
                         top_p?: number;
+                        /** @description Against what was said already. Default: the model's own; -2 to 2 */
                         presence_penalty?: number;
+                        /** @description Makes equal requests likelier to get equal answers. Default: none */
                         seed?: number;
                     };
+                    /** @description Tokens of one model step, thinking included. Default and most: the model's own */
                     maxOutputTokens?: number;
-                    /** @description Models asked in this order when the first one's host fails; each step says which answered */
+                    /** @description Models asked in this order when the first one's host fails; each step says which answered. Default: none */
                     fallbacks?: string[];
                 };
+                /** @description The system message */
                 instructions: string;
+                /** @description What the model may call, at most 128. Default: nothing */
                 tools?: ({
+                    /** @description What the model calls it: 1 to 64 letters, digits, underscores and hyphens */
                     name: string;
+                    /**
+                     * @description The kind of tool
+                     */
                     type: "http";
+                    /** @description What it does, what for and when: all the model knows of it beside its parameters */
                     description: string;
-                    /** @description JSON Schema of the arguments */
+                    /**
+                     * @description JSON Schema of the arguments, `type: object`. Default: no arguments
+                     * @example {
+                     *       "type": "object",
+                     *       "properties": {
+                     *         "city": {
+                     *           "type": "string"
+                     *         }
+                     *       },
+                     *       "required": [
+                     *         "city"
+                     *       ]
+                     *     }
+                     */
                     parameters?: {
                         [key: string]: unknown;
                     };
+                    /** @description What is sent */
                     request: {
+                        /**
+                         * @description Default: GET
+                         */
                         method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
-                        /** @description `{name}` is replaced by the argument */
+                        /**
+                         * @description Where it goes; `{name}` in its path and query is replaced by the argument
+                         * @example https://api.example.com/weather?city={city}
+                         */
                         url: string;
+                        /**
+                         * @description By name; values are templates and may have secrets
+                         * @example {
+                         *       "Authorization": "Bearer ${secrets.WEATHER_KEY}"
+                         *     }
+                         */
                         headers?: {
                             [key: string]: string;
                         };
+                        /** @description Parameters beside the URL's own, by name; values are templates and may have secrets */
                         query?: {
                             [key: string]: string;
                         };
@@ -85,7 +152,7 @@ export interface components {
                          * @description What the reply must be: JSON, text, or anything (what is not text is kept beside the prompt). Default: any, with select json
                          */
                         type?: "json" | "text" | "any";
-                        /** @description Of the reply, all pages together; more is an error. Default and maximum: 8MiB */
+                        /** @description Of the reply, all pages together; more is an error: a number of bytes, or with a unit, 64KiB or 1MiB. Default: 8MiB; 1B to 8MiB */
                         maxBytes?: number | string;
                     };
                     /** @description Reads further pages of a list; only for tools that are safe. Default: only the first */
@@ -103,7 +170,7 @@ export interface components {
                     retries?: number;
                     /** @description Redirects followed, each through the guard; another server gets no header that has a secret. Default: 0, a redirect is an error */
                     redirects?: number;
-                    /** @description A length of time: 500ms, 10s, 10m, 1h, 7d */
+                    /** @description Of the whole call: 500ms, 10s, 10m, 1h or 7d. Default: 30s; 100ms to 5m */
                     timeout?: string;
                     /**
                      * @description What a repeat of the call may do. safe: nothing; idempotent: nothing new with the same Idempotency-Key; at_most_once: never sent twice. Default: safe for GET and HEAD, at_most_once for every other method.
@@ -111,7 +178,7 @@ export interface components {
                     effect?: "safe" | "idempotent" | "at_most_once";
                     /** @description Whether a person has to approve a call before it is made: always, never, or when its arguments fit a schema. Default: never */
                     approval?: ("always" | "never") | {
-                        /** @description JSON Schema of the arguments */
+                        /** @description JSON Schema: calls whose arguments fit it wait for a person */
                         when: {
                             [key: string]: unknown;
                         };
@@ -122,6 +189,7 @@ export interface components {
                     on_unknown?: "tell_model" | "fail" | "ask";
                     /** @description What a person who approves a call is told of its effects */
                     annotations?: {
+                        /** @description What people call it. Default: its name */
                         title?: string;
                         /** @description It changes nothing. Default: true for GET and HEAD */
                         readOnly?: boolean;
@@ -129,55 +197,104 @@ export interface components {
                         destructive?: boolean;
                     };
                 } | {
+                    /**
+                     * @description Which one; also what the model calls it
+                     */
                     name: "calculator" | "current_time" | "date_math" | "http_fetch" | "json_query" | "regex" | "text_diff";
+                    /**
+                     * @description The kind of tool
+                     */
                     type: "builtin";
                     /** @description Of http_fetch: the only hosts it may read from, example.com, example.com:8443 or *.example.com (its subdomains). Without it the model may ask any public server for any URL, and so tell that server what it knows */
                     hosts?: string[];
                     /** @description Whether a person has to approve a call before it is made: always, never, or when its arguments fit a schema. Default: never */
                     approval?: ("always" | "never") | {
-                        /** @description JSON Schema of the arguments */
+                        /** @description JSON Schema: calls whose arguments fit it wait for a person */
                         when: {
                             [key: string]: unknown;
                         };
                     };
                 } | {
+                    /** @description What the model calls it: 1 to 64 letters, digits, underscores and hyphens */
                     name: string;
+                    /**
+                     * @description The kind of tool
+                     */
                     type: "client";
+                    /** @description What it does, what for and when: all the model knows of it beside its parameters */
                     description: string;
-                    /** @description JSON Schema of the arguments */
+                    /**
+                     * @description JSON Schema of the arguments, `type: object`. Default: no arguments
+                     * @example {
+                     *       "type": "object",
+                     *       "properties": {
+                     *         "city": {
+                     *           "type": "string"
+                     *         }
+                     *       },
+                     *       "required": [
+                     *         "city"
+                     *       ]
+                     *     }
+                     */
                     parameters?: {
                         [key: string]: unknown;
                     };
                 } | {
+                    /** @description What the model calls it: 1 to 64 letters, digits, underscores and hyphens */
                     name: string;
+                    /**
+                     * @description The kind of tool
+                     */
                     type: "code";
+                    /** @description What the model is told of it. Default: what it can do, and its limits */
                     description?: string;
-                    /** @description A length of time: 500ms, 10s, 10m, 1h, 7d */
+                    /** @description For the code; waiting for a free process does not count: 500ms, 10s, 10m, 1h or 7d. Default: 5s; 100ms to 30s */
                     timeout?: string;
+                    /** @description What the code may allocate: a number of bytes, or with a unit, 64KiB or 1MiB. Default: 32MiB; 16MiB to 128MiB */
                     memory?: number | string;
                     /** @description Whether a person has to approve a call before it is made: always, never, or when its arguments fit a schema. Default: never */
                     approval?: ("always" | "never") | {
-                        /** @description JSON Schema of the arguments */
+                        /** @description JSON Schema: calls whose arguments fit it wait for a person */
                         when: {
                             [key: string]: unknown;
                         };
                     };
                 } | {
+                    /** @description What the model calls it: 1 to 64 letters, digits, underscores and hyphens */
                     name: string;
+                    /**
+                     * @description The kind of tool
+                     */
                     type: "function";
+                    /** @description What it does, what for and when: all the model knows of it beside its parameters */
                     description: string;
-                    /** @description JSON Schema of the arguments */
+                    /**
+                     * @description JSON Schema of the arguments, `type: object`. Default: no arguments
+                     * @example {
+                     *       "type": "object",
+                     *       "properties": {
+                     *         "city": {
+                     *           "type": "string"
+                     *         }
+                     *       },
+                     *       "required": [
+                     *         "city"
+                     *       ]
+                     *     }
+                     */
                     parameters?: {
                         [key: string]: unknown;
                     };
                     /** @description An ES module whose default export is a function of the arguments: `export default ({ a }) => a + 1` */
                     source: string;
-                    /** @description A length of time: 500ms, 10s, 10m, 1h, 7d */
+                    /** @description For the code; waiting for a free process does not count: 500ms, 10s, 10m, 1h or 7d. Default: 5s; 100ms to 30s */
                     timeout?: string;
+                    /** @description What the code may allocate: a number of bytes, or with a unit, 64KiB or 1MiB. Default: 32MiB; 16MiB to 128MiB */
                     memory?: number | string;
                     /** @description Whether a person has to approve a call before it is made: always, never, or when its arguments fit a schema. Default: never */
                     approval?: ("always" | "never") | {
-                        /** @description JSON Schema of the arguments */
+                        /** @description JSON Schema: calls whose arguments fit it wait for a person */
                         when: {
                             [key: string]: unknown;
                         };
@@ -185,6 +302,9 @@ export interface components {
                 } | {
                     /** @description Names the entry, and begins its tools' names unless toolPrefix is given */
                     name: string;
+                    /**
+                     * @description The kind of tool
+                     */
                     type: "openapi";
                     /** @description An OpenAPI document of version 3.0, 3.1 or 3.2, by url or inline */
                     document: {
@@ -204,11 +324,11 @@ export interface components {
                         /** @description Left out of what include chooses. Default: none */
                         exclude?: string[];
                     };
-                    /** @description Sent with every call */
+                    /** @description Sent with every call, by name. Default: none */
                     headers?: {
                         [key: string]: string;
                     };
-                    /** @description Sent with every call */
+                    /** @description Sent with every call, by name. Default: none */
                     query?: {
                         [key: string]: string;
                     };
@@ -221,11 +341,11 @@ export interface components {
                             password: string;
                         };
                     };
-                    /** @description A length of time: 500ms, 10s, 10m, 1h, 7d */
+                    /** @description Of a whole call: 500ms, 10s, 10m, 1h or 7d. Default: 30s; 100ms to 5m */
                     timeout?: string;
                     /** @description Whether a person has to approve a call before it is made: always, never, or when its arguments fit a schema. Default: never */
                     approval?: ("always" | "never") | {
-                        /** @description JSON Schema of the arguments */
+                        /** @description JSON Schema: calls whose arguments fit it wait for a person */
                         when: {
                             [key: string]: unknown;
                         };
@@ -236,6 +356,7 @@ export interface components {
                     on_unknown?: "tell_model" | "fail" | "ask";
                     /** @description What some of the operations do otherwise; of several that fit the last counts */
                     overrides?: {
+                        /** @description Which */
                         operations: string[];
                         /**
                          * @description What a repeat of the call may do. safe: nothing; idempotent: nothing new with the same Idempotency-Key; at_most_once: never sent twice. Default: safe for GET and HEAD, at_most_once for every other method.
@@ -243,7 +364,7 @@ export interface components {
                         effect?: "safe" | "idempotent" | "at_most_once";
                         /** @description Whether a person has to approve a call before it is made: always, never, or when its arguments fit a schema. Default: never */
                         approval?: ("always" | "never") | {
-                            /** @description JSON Schema of the arguments */
+                            /** @description JSON Schema: calls whose arguments fit it wait for a person */
                             when: {
                                 [key: string]: unknown;
                             };
@@ -254,29 +375,42 @@ export interface components {
                 } | {
                     /** @description The model knows the server's tools by this name, `_` and their own */
                     name: string;
+                    /**
+                     * @description The kind of tool
+                     */
                     type: "mcp";
+                    /**
+                     * @description Of a server that is reached over HTTP
+                     * @example https://mcp.example.com/mcp
+                     */
                     url?: string;
                     /**
                      * @description auto: streamable HTTP, and HTTP with SSE (2024-11-05) where the server has no more. Default: auto
                      */
                     transport?: "auto" | "streamable-http" | "sse";
+                    /** @description Sent with every request, by name. Default: none */
                     headers?: {
                         [key: string]: string;
                     };
                     /** @description A server on stdio, for local development only */
                     command?: string;
+                    /** @description Of the command. Default: none */
                     args?: string[];
+                    /** @description Environment of the command. Default: none */
                     env?: {
                         [key: string]: string;
                     };
+                    /** @description Tools the model may call. Default: all */
                     allow?: string[];
+                    /** @description Tools it may not call, even when allowed. Default: none */
                     deny?: string[];
-                    /** @description A length of time: 500ms, 10s, 10m, 1h, 7d */
+                    /** @description Of a whole call: 500ms, 10s, 10m, 1h or 7d. Default: 30s; 100ms to 5m */
                     timeout?: string;
                     /**
                      * @description What a repeat of the call may do. safe: nothing; idempotent: nothing new with the same Idempotency-Key; at_most_once: never sent twice. Default: safe for GET and HEAD, at_most_once for every other method.
                      */
                     effect?: "safe" | "idempotent" | "at_most_once";
+                    /** @description By the server's name of a tool: what a repeat of it may do */
                     effects?: {
                         [key: string]: "safe" | "idempotent" | "at_most_once";
                     };
@@ -284,14 +418,15 @@ export interface components {
                     trustAnnotations?: boolean;
                     /** @description Whether a person has to approve a call before it is made: always, never, or when its arguments fit a schema. Default: never */
                     approval?: ("always" | "never") | {
-                        /** @description JSON Schema of the arguments */
+                        /** @description JSON Schema: calls whose arguments fit it wait for a person */
                         when: {
                             [key: string]: unknown;
                         };
                     };
+                    /** @description By the server's name of a tool: who has to approve it */
                     approvals?: {
                         [key: string]: ("always" | "never") | {
-                            /** @description JSON Schema of the arguments */
+                            /** @description JSON Schema: calls whose arguments fit it wait for a person */
                             when: {
                                 [key: string]: unknown;
                             };
@@ -302,23 +437,41 @@ export interface components {
                      */
                     on_unknown?: "tell_model" | "fail" | "ask";
                 } | {
+                    /** @description What the model calls it: 1 to 64 letters, digits, underscores and hyphens */
                     name: string;
+                    /**
+                     * @description The kind of tool
+                     */
                     type: "agent";
                     /** @description What the agent is good for */
                     description: string;
                     /** @description A deployment of this workspace; a call starts a run of it and waits for its end */
                     deployment: string;
-                    /** @description JSON Schema of the arguments */
+                    /**
+                     * @description JSON Schema of the arguments, `type: object`. Default: no arguments
+                     * @example {
+                     *       "type": "object",
+                     *       "properties": {
+                     *         "city": {
+                     *           "type": "string"
+                     *         }
+                     *       },
+                     *       "required": [
+                     *         "city"
+                     *       ]
+                     *     }
+                     */
                     parameters?: {
                         [key: string]: unknown;
                     };
+                    /** @description How much of this run a call may take */
                     budget?: {
                         /** @description Of this run's own tokens, the most that a call may use. Default: an equal share of what is left */
                         tokens: number;
                     };
                     /** @description Whether a person has to approve a call before it is made: always, never, or when its arguments fit a schema. Default: never */
                     approval?: ("always" | "never") | {
-                        /** @description JSON Schema of the arguments */
+                        /** @description JSON Schema: calls whose arguments fit it wait for a person */
                         when: {
                             [key: string]: unknown;
                         };
@@ -326,6 +479,9 @@ export interface components {
                 } | {
                     /** @description Its tools are NAME_get, NAME_set and so on */
                     name: string;
+                    /**
+                     * @description The kind of tool
+                     */
                     type: "memory";
                     /** @description What it is for; each of its tools begins with it */
                     description?: string;
@@ -337,47 +493,74 @@ export interface components {
                      * @description read: the model can't change it. Default: readwrite
                      */
                     mode?: "read" | "readwrite";
-                    /** @description Items a search answers */
+                    /** @description Items a search answers. Default: 5; 1 to 20 */
                     maxResults?: number;
-                    /** @description A length of time: 500ms, 10s, 10m, 1h, 7d */
+                    /** @description How long it remembers what is written. Without it, for good: 500ms, 10s, 10m, 1h or 7d. 1m to 365d */
                     ttl?: string;
                     /** @description Whether a person has to approve a call before it is made: always, never, or when its arguments fit a schema. Default: never */
                     approval?: ("always" | "never") | {
-                        /** @description JSON Schema of the arguments */
+                        /** @description JSON Schema: calls whose arguments fit it wait for a person */
                         when: {
                             [key: string]: unknown;
                         };
                     };
                 })[];
+                /** @description A structured answer. Default: the answer is text */
                 output?: {
-                    /** @description JSON Schema of the answer: the run's output is JSON of it */
+                    /**
+                     * @description JSON Schema of the answer: the run's output is JSON of it
+                     * @example {
+                     *       "type": "object",
+                     *       "properties": {
+                     *         "celsius": {
+                     *           "type": "number"
+                     *         }
+                     *       },
+                     *       "required": [
+                     *         "celsius"
+                     *       ]
+                     *     }
+                     */
                     schema: {
                         [key: string]: unknown;
                     };
                 };
+                /** @description What a run may take; one that reaches a limit ends `incomplete` and keeps its work */
                 limits?: {
+                    /** @description Model and tool steps of a run. Default: 20; 1 to 200 */
                     steps?: number;
+                    /** @description Input and output tokens of all model steps. Default: 200000; 1000 to 2000000 */
                     tokens?: number;
-                    /** @description A length of time: 500ms, 10s, 10m, 1h, 7d */
+                    /** @description Of a run, without the time it waits for somebody: 500ms, 10s, 10m, 1h or 7d. Default: 10m; 1s to 1d */
                     duration?: string;
-                    /** @description A length of time: 500ms, 10s, 10m, 1h, 7d */
+                    /** @description For an answer of a client or a person; then the run expires: 500ms, 10s, 10m, 1h or 7d. Default: 1d; 1s to 30d */
                     wait?: string;
+                    /** @description Tool calls of one model step at a time. Default: 4; 1 to 16 */
                     parallelTools?: number;
+                    /** @description Of a tool's result; the rest is cut, and said so: a number of bytes, or with a unit, 64KiB or 1MiB. Default: 64KiB; 256B to 1MiB */
                     toolOutputBytes?: number | string;
+                    /** @description Times one call may run in a row with the same result. Default: 3; 1 to 20 */
                     identicalCalls?: number;
                 };
+                /** @description What a run knows of the past */
                 memory?: {
+                    /** @description Of the conversation */
                     thread?: {
                         /**
-                         * @description What becomes of a thread's older part: left out, or put into a summary
+                         * @description What becomes of a thread's older part: left out, or put into a summary. Default: trim
                          */
                         strategy?: "trim" | "summarise";
+                        /** @description Tokens of a thread's past, cut by whole exchanges. Default: 120000; 1000 to 1000000 */
                         maxTokens?: number;
                     };
                 };
             };
+            /** @description How it is deployed; a change of it is no new revision */
             deploy?: {
-                /** @description Default: the agent's name */
+                /**
+                 * @description What runs go to: 1 to 63 lower-case letters, digits and hyphens. Default: the agent's name
+                 * @example production
+                 */
                 name?: string;
                 /**
                  * @description What becomes of a run whose thread has one that has not ended. reject: it is refused; enqueue: it waits its turn; interrupt: it cancels those before it and takes their place. Default: reject
@@ -389,8 +572,9 @@ export interface components {
                  * @description What becomes of a run that a limit of pace (concurrent_runs, requests) has no room for. reject: it is refused; queue: it is accepted and waits. Default: reject
                  */
                 onLimit?: "reject" | "queue";
+                /** @description Default: all to the new revision */
                 traffic?: {
-                    /** @description Percent of new runs and threads that go to the new revision; the others go where they went */
+                    /** @description Percent of new runs and threads that go to the new revision, 1 to 99; the others go where they went */
                     canary: number;
                 };
                 /** @description What becomes of the new revision, by how its runs end */
@@ -399,16 +583,16 @@ export interface components {
                     promote?: {
                         /** @description When so many runs of it ended */
                         runs?: number;
-                        /** @description A length of time: 500ms, 10s, 10m, 1h, 7d */
+                        /** @description When it has been a canary for so long: 500ms, 10s, 10m, 1h or 7d. 1ms to 30d */
                         after?: string;
                     };
                     /** @description When it loses its traffic: anything that is exceeded. latency is the 95th percentile, without the time runs wait for somebody */
                     rollback?: {
-                        /** @description Share of its runs that failed or expired */
+                        /** @description Share of its runs that failed or expired, 0 to 1 */
                         errorRate?: number;
-                        /** @description A length of time: 500ms, 10s, 10m, 1h, 7d */
+                        /** @description The 95th percentile of how long its runs take: 500ms, 10s, 10m, 1h or 7d. 1ms to 30d */
                         latency?: string;
-                        /** @description Of a run, on average */
+                        /** @description US dollars a run, on average */
                         costUsd?: number;
                         /** @description Runs before it is judged. Default: 10 */
                         minRuns?: number;
@@ -730,11 +914,18 @@ export interface components {
             /** @description What does not stand in the way of the deployment */
             warnings: components["schemas"]["DeployWarning"][];
         };
+        DeployResults: {
+            /** @description One a manifest, in the order of the body */
+            results: components["schemas"]["DeployResult"][];
+        };
         DeployWarning: {
             /** @description JSON pointer into the manifest */
             pointer: string;
             code: string;
             detail: string;
+            suggestion?: string;
+            line?: number;
+            column?: number;
         };
         Deployment: {
             id: string;
@@ -760,7 +951,10 @@ export interface components {
                 reason: string | null;
             } | null;
             health: {
-                status: "ready" | "degraded" | "paused";
+                /**
+                 * @description degraded: something of it does not work; failed: no run can succeed now; paused: it takes none
+                 */
+                status: "ready" | "degraded" | "failed" | "paused";
                 /** @description What is wrong with it, and what that means for runs */
                 reasons: string[];
             };
@@ -1711,7 +1905,7 @@ export interface components {
             type: string;
             title: string;
             status: number;
-            code: "invalid_json" | "empty_body" | "validation_failed" | "unknown_field" | "forbidden_key" | "invalid_string" | "invalid_header" | "invalid_cursor" | "key_in_url" | "not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "body_too_deep" | "body_too_large" | "result_too_large" | "unsupported_media_type" | "headers_too_large" | "missing_credentials" | "invalid_credentials" | "invalid_token" | "token_expired" | "insufficient_scope" | "read_only" | "name_taken" | "email_taken" | "idempotency_mismatch" | "idempotency_in_progress" | "run_finished" | "already_answered" | "not_answerable" | "step_not_finished" | "wait_expired" | "payload_expired" | "thread_busy" | "thread_full" | "thread_in_use" | "webhook_disabled" | "trigger_disabled" | "deployment_paused" | "nothing_to_release" | "traffic_invalid" | "precondition_failed" | "manifest_syntax" | "manifest_too_deep" | "manifest_invalid" | "yaml_alias_forbidden" | "yaml_tag_forbidden" | "duplicate_key" | "unsupported_version" | "invalid_name" | "duplicate_tool" | "duplicate_model" | "model_unserved" | "unknown_model" | "limit_out_of_range" | "tool_schema_invalid" | "source_invalid" | "unknown_agent" | "agent_cycle" | "template_error" | "url_not_allowed" | "host_denied" | "tool_denied" | "header_not_allowed" | "secret_not_found" | "secret_not_allowed_here" | "effect_class_invalid" | "document_unavailable" | "document_invalid" | "operation_not_found" | "operation_invalid" | "auth_missing" | "mcp_unreachable" | "mcp_tool_not_found" | "mcp_tool_unusable" | "mcp_transport_forbidden" | "cron_invalid" | "unknown_time_zone" | "filter_invalid" | "memory_full" | "rate_limited" | "too_many_attempts" | "quota_exhausted" | "concurrency_exceeded" | "queue_full" | "run_too_large" | "too_many_limits" | "free_tier_not_begun" | "free_tier_ended" | "plan_conflict" | "internal" | "unavailable";
+            code: "invalid_json" | "empty_body" | "validation_failed" | "unknown_field" | "forbidden_key" | "invalid_string" | "invalid_header" | "invalid_cursor" | "key_in_url" | "not_found" | "method_not_allowed" | "not_acceptable" | "request_timeout" | "body_too_deep" | "body_too_large" | "result_too_large" | "unsupported_media_type" | "headers_too_large" | "missing_credentials" | "invalid_credentials" | "invalid_token" | "token_expired" | "insufficient_scope" | "read_only" | "name_taken" | "email_taken" | "idempotency_mismatch" | "idempotency_in_progress" | "run_finished" | "already_answered" | "not_answerable" | "step_not_finished" | "wait_expired" | "payload_expired" | "thread_busy" | "thread_full" | "thread_in_use" | "webhook_disabled" | "trigger_disabled" | "deployment_paused" | "nothing_to_release" | "traffic_invalid" | "precondition_failed" | "manifest_syntax" | "manifest_too_deep" | "manifest_invalid" | "yaml_alias_forbidden" | "yaml_tag_forbidden" | "duplicate_key" | "unresolved_reference" | "unsupported_version" | "invalid_name" | "duplicate_deployment" | "duplicate_tool" | "duplicate_model" | "model_unserved" | "unknown_model" | "limit_out_of_range" | "tool_schema_invalid" | "source_invalid" | "unknown_agent" | "agent_cycle" | "template_error" | "url_not_allowed" | "host_denied" | "tool_denied" | "header_not_allowed" | "secret_not_found" | "secret_not_allowed_here" | "effect_class_invalid" | "document_unavailable" | "document_invalid" | "operation_not_found" | "operation_invalid" | "auth_missing" | "mcp_unreachable" | "mcp_tool_not_found" | "mcp_tool_unusable" | "mcp_transport_forbidden" | "cron_invalid" | "unknown_time_zone" | "filter_invalid" | "memory_full" | "rate_limited" | "too_many_attempts" | "quota_exhausted" | "concurrency_exceeded" | "queue_full" | "run_too_large" | "too_many_limits" | "free_tier_not_begun" | "free_tier_ended" | "plan_conflict" | "internal" | "unavailable";
             detail?: string;
             /** @description The request id */
             instance?: string;
@@ -1743,6 +1937,8 @@ export interface components {
             line?: number;
             column?: number;
             suggestion?: string;
+            /** @description Of several manifests in one body: which of them, from 1 */
+            document?: number;
         };
         ProgressEvent: {
             type: "progress";
@@ -2752,6 +2948,7 @@ export type DeleteSecretQuery = components['schemas']['DeleteSecretQuery'];
 export type DeltaEvent = components['schemas']['DeltaEvent'];
 export type DeployQuery = components['schemas']['DeployQuery'];
 export type DeployResult = components['schemas']['DeployResult'];
+export type DeployResults = components['schemas']['DeployResults'];
 export type DeployWarning = components['schemas']['DeployWarning'];
 export type Deployment = components['schemas']['Deployment'];
 export type DiffRevisionsQuery = components['schemas']['DiffRevisionsQuery'];
@@ -3003,6 +3200,13 @@ export interface Operations {
     reply: DeleteDeploymentReply;
     event: null;
   };
+  getDeploymentManifest: {
+    params: { deployment: string };
+    query: null;
+    body: null;
+    reply: AgentManifest;
+    event: null;
+  };
   listReleases: {
     params: { deployment: string };
     query: ListReleasesQuery;
@@ -3078,6 +3282,13 @@ export interface Operations {
     query: null;
     body: LabelRevisionBody;
     reply: Revision;
+    event: null;
+  };
+  getRevisionManifest: {
+    params: { agent: string; number: number };
+    query: null;
+    body: null;
+    reply: AgentManifest;
     event: null;
   };
   diffRevisions: {
@@ -3674,7 +3885,7 @@ export interface Resources {
   readonly deployments: {
     /**
      * Deploy a manifest: creates or rolls forward; the same manifest again changes nothing.
-     * With `dry_run=true` the reply is the plan and nothing is written. `If-Match` guards against a lost update.
+     * With `dry_run=true` the reply is the plan and nothing is written. `If-Match` guards against a lost update. Several manifests with `---` between them are deployed together or not at all, and answered as `application/vnd.maru.deploy-results+json`.
      * Needs the scope `agents:write`.
      */
     deploy(body: AgentManifest | string, query?: DeployQuery, options?: CallOptions): Promise<DeployResult>;
@@ -3693,6 +3904,12 @@ export interface Resources {
      * Needs the scope `agents:write`.
      */
     delete(deployment: string, query?: DeleteDeploymentQuery, options?: CallOptions): Promise<DeleteDeploymentReply>;
+    /**
+     * The manifest of the deployment as it is: deployed again it changes nothing.
+     * YAML, or JSON where `Accept` names it. Defaults are left out. Of a canary it is the new revision's, with its part of the traffic and its rule.
+     * Needs the scope `agents:read`.
+     */
+    getManifest(deployment: string, options?: CallOptions): Promise<AgentManifest>;
     /**
      * What became of the deployment, newest first.
      * Needs the scope `agents:read`.
@@ -3750,6 +3967,12 @@ export interface Resources {
      * Needs the scope `agents:write`.
      */
     labelRevision(agent: string, number: number, body: LabelRevisionBody, options?: CallOptions): Promise<Revision>;
+    /**
+     * The manifest of a revision, without what it says of a deployment.
+     * YAML, or JSON where `Accept` names it. Defaults are left out.
+     * Needs the scope `agents:read`.
+     */
+    getRevisionManifest(agent: string, number: number, options?: CallOptions): Promise<AgentManifest>;
     /**
      * What a revision changes, field by field; long texts as a unified diff.
      * Needs the scope `agents:read`.
@@ -4170,6 +4393,7 @@ export const OPERATIONS = {
   listDeployments: {"method":"GET","path":"/v1/deployments","group":"deployments","name":"list","query":true,"list":true},
   getDeployment: {"method":"GET","path":"/v1/deployments/{deployment}","group":"deployments","name":"get"},
   deleteDeployment: {"method":"DELETE","path":"/v1/deployments/{deployment}","group":"deployments","name":"delete","query":true},
+  getDeploymentManifest: {"method":"GET","path":"/v1/deployments/{deployment}/manifest","group":"deployments","name":"getManifest"},
   listReleases: {"method":"GET","path":"/v1/deployments/{deployment}/releases","group":"deployments","name":"releases","query":true,"list":true},
   setTraffic: {"method":"PUT","path":"/v1/deployments/{deployment}/traffic","group":"deployments","name":"setTraffic","body":true},
   promote: {"method":"POST","path":"/v1/deployments/{deployment}/promote","group":"deployments","name":"promote","body":true,"keyed":true},
@@ -4181,6 +4405,7 @@ export const OPERATIONS = {
   listRevisions: {"method":"GET","path":"/v1/agents/{agent}/revisions","group":"agents","name":"revisions","query":true,"list":true},
   getRevision: {"method":"GET","path":"/v1/agents/{agent}/revisions/{number}","group":"agents","name":"getRevision"},
   labelRevision: {"method":"PATCH","path":"/v1/agents/{agent}/revisions/{number}","group":"agents","name":"labelRevision","body":true},
+  getRevisionManifest: {"method":"GET","path":"/v1/agents/{agent}/revisions/{number}/manifest","group":"agents","name":"getRevisionManifest"},
   diffRevisions: {"method":"GET","path":"/v1/agents/{agent}/revisions/{number}/diff","group":"agents","name":"diffRevisions","query":true},
   createRun: {"method":"POST","path":"/v1/runs","group":"runs","name":"create","body":true,"keyed":true},
   listRuns: {"method":"GET","path":"/v1/runs","group":"runs","name":"list","query":true,"list":true},

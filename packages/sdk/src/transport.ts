@@ -54,6 +54,7 @@ export function createTransport(options: ClientOptions): Transport {
     const text = typeof body === "string";
     const token = typeof apiKey === "function" ? await apiKey() : apiKey;
     const headers = new Headers({
+      accept: "application/json",
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       ...(body === undefined ? {} : { "content-type": text ? "application/yaml" : "application/json" }),
       ...(key === undefined ? {} : { "idempotency-key": key }),

@@ -23,7 +23,7 @@ import { createWebhooks } from "./webhooks.ts";
 export type { Accounts, FoundApiKey, Session } from "./accounts.ts";
 export type { Artifacts, Kept, NewArtifact } from "./artifacts.ts";
 export type { Children, EndedChild } from "./children.ts";
-export type { CanaryState, Deployments, ReleaseRequest, StoredDeployment, ToolDrift } from "./deployments.ts";
+export type { CanaryState, Deployed, Deployments, ReleaseRequest, StoredDeployment, ToolDrift } from "./deployments.ts";
 export type { Claim, Journal, JournalWrite, NextRun, StepDone, StepIntent, WriteResult } from "./journal.ts";
 export type { LimitFields } from "./limits.ts";
 export { type Memory, type MemoryWriter, MemoryWriterLost } from "./memory.ts";

@@ -52,7 +52,8 @@ export function schemaProblems(schema: JsonSchema, pointer: string): ProblemDeta
     report(pointer, `A schema may have ${MAX_BYTES} bytes.`);
     return errors;
   }
-  if (schema.type !== "object")
+  // Of a word that is no type at all it is said below.
+  if (schema.type !== "object" && !(typeof schema.type === "string" && !TYPES.has(schema.type)))
     report(`${pointer}/type`, "The root of the schema must be an object: write type: object.");
   let nodes = 0;
   let enums = 0;

@@ -1,15 +1,13 @@
-import { Problem, SCHEDULE_LIMITS, SCHEDULE_PLACES, type Schedule, type ScheduleChange } from "@maru/contract";
 import {
-  cronProblem,
-  dueAt,
   durationMs,
   durationText,
-  isTimeZone,
-  nextFires,
-  scheduledInput,
-  templatePlaces,
-  tidyCron,
-} from "@maru/domain";
+  Problem,
+  SCHEDULE_LIMITS,
+  SCHEDULE_PLACES,
+  type Schedule,
+  type ScheduleChange,
+} from "@maru/contract";
+import { cronProblem, dueAt, isTimeZone, nextFires, scheduledInput, templatePlaces, tidyCron } from "@maru/domain";
 import type { ScheduleFields, ScheduleMove, Store, StoredSchedule } from "@maru/store";
 import type { FastifyRequest } from "fastify";
 import type { Handlers } from "../http/bind.ts";
