@@ -662,7 +662,7 @@ describe("chat in a pipe", () => {
     });
     const [first, thread, second, ...history] = out.trimEnd().split("\n");
     expect([first, second]).toEqual([expect.stringContaining("Busan: "), expect.stringContaining("Seoul: ")]);
-    expect(thread).toMatch(/^thread_/);
+    expect(thread).toMatch(/^thr_/);
     expect(history).toContain("> And in Seoul?");
     expect((await api(`/v1/threads/${thread}/messages`)).data[0].content).toBe("How is the weather in Busan?");
     expect(await line.run(["chat", "nobody"], { input: "x\n" })).toMatchObject({ code: 4 });
