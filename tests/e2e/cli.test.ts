@@ -1,5 +1,5 @@
 import { execFile, spawn } from "node:child_process";
-import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -142,8 +142,8 @@ describe("manifests", () => {
     const wide = lines.findIndex((one) => one.includes("한글"));
     const caret = lines[wide + 1]?.indexOf("^") ?? 0;
     expect(caret - (lines[wide]?.indexOf("x: 1") ?? 0)).toBe(2);
-    const [found] = JSON.parse((await maru("validate", "broken.yaml", "--json")).out);
-    expect(found).toMatchObject({ file: "broken.yaml", valid: false });
+    const found = JSON.parse((await maru("validate", "broken.yaml", "--json")).out);
+    expect(found).toMatchObject({ valid: false });
     expect(found.errors.map(({ line: number }: { line: number }) => number)).toContain(5);
   });
 
@@ -171,15 +171,68 @@ describe("manifests", () => {
     expect((await api("/v1/deployments/plan/releases")).data[0].note).toBe("speak English");
   });
 
-  test("deploy takes several, and stops at the first that is wrong", async () => {
+  test("deploy takes several, all of them or none, and says in which file a mistake is", async () => {
     file("a.yaml", manifest("multi-a"));
-    file("b.yaml", "kind: Agent\n");
-    file("c.yaml", manifest("multi-c"));
+    file("b.yaml", manifest("multi-b").replace("spec:\n", "spec:\n  nmae: 3\n"));
+    file(
+      "c.yaml",
+      manifest("multi-c", { tools: "    - { name: ask_a, type: agent, description: A, deployment: multi-a }\n" }),
+    );
     const { code, out, err } = await maru("deploy", "a.yaml", "b.yaml", "c.yaml");
-    expect([code, out]).toEqual([1, "multi-a: create, revision 1\n"]);
-    expect(err).toContain("b.yaml");
-    expect((await maru("deployments", "show", "multi-c")).code).toBe(4);
-    expect(await well(["deploy", "-"], { input: manifest("multi-c") })).toContain("multi-c: create");
+    expect([code, out]).toEqual([1, ""]);
+    expect(err).toContain("b.yaml:5:3 /spec/nmae");
+    expect(err.split("\n").find((one) => one.startsWith("  5 │"))).toBe("  5 │   nmae: 3");
+    expect((await maru("deployments", "show", "multi-a")).code).toBe(4);
+    // They call one another, in any order.
+    expect(await well(["deploy", "c.yaml", "a.yaml"])).toBe(
+      "multi-c: create, revision 1\nmulti-a: create, revision 1\n",
+    );
+    expect((await json("deploy", "c.yaml", "a.yaml")).map(({ action }: { action: string }) => action)).toEqual([
+      "unchanged",
+      "unchanged",
+    ]);
+    expect(await well(["deploy", "-"], { input: manifest("multi-d") })).toContain("multi-d: create");
+  });
+
+  test("deploy puts in the environment and files, and leads mistakes back to them", async () => {
+    mkdirSync(join(line.folder, "agents"), { recursive: true });
+    file("agents/prompt.md", "You answer for ${env.NOBODY}, literally.\n");
+    file("agents/double.js", "export default ({ n }) => n * 2\n");
+    file(
+      "agents/whole.yaml",
+      `apiVersion: maru/v1
+kind: Agent
+metadata: { name: "\${env.AGENT}" }
+spec:
+  instructions: { file: ./prompt.md }
+  tools:
+    - name: double
+      type: function
+      description: Doubles
+      parameters: { type: object, properties: { n: { type: number } } }
+      source: { file: ./double.js }
+`,
+    );
+    const missing = await maru("deploy", "agents/whole.yaml");
+    expect([missing.code, missing.err]).toEqual([1, expect.stringContaining("agents/whole.yaml:3:")]);
+    const env = { AGENT: "whole" };
+    expect(await well(["deploy", "agents/whole.yaml"], { env })).toBe("whole: create, revision 1\n");
+    expect((await api("/v1/agents/whole/revisions/1")).spec.instructions).toContain("literally.");
+    file("agents/double.js", "export default ({ n }) =>\n  n *\n");
+    const wrong = await line.run(["validate", "agents/whole.yaml"], { env });
+    expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining("agents/double.js")]);
+    file("agents/double.js", "export default ({ n }) => n * 2\n");
+  });
+
+  test("pull writes a manifest that changes nothing", async () => {
+    const text = await well(["pull", "multi-a"]);
+    expect(text).toMatch(/^apiVersion: maru\/v1\n/);
+    expect(await well(["deploy", "-"], { input: text })).toContain("multi-a: unchanged");
+    expect(await well(["pull", "multi-a", "-o", "pulled.yaml"])).toBe("pulled.yaml\n");
+    expect(readFileSync(join(line.folder, "pulled.yaml"), "utf8")).toBe(text);
+    expect(await maru("pull", "multi-a", "-o", "pulled.yaml")).toMatchObject({ code: 2 });
+    expect(JSON.parse(await well(["pull", "multi-a", "--revision", "1", "--json"])).metadata.name).toBe("multi-a");
+    expect(await maru("pull", "nobody")).toMatchObject({ code: 4 });
   });
 
   test("deploy with an ETag that is old is a conflict, and says so", async () => {

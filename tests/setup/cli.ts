@@ -5,6 +5,9 @@ import { join, resolve } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { spawn as spawnInTerminal } from "@lydell/node-pty";
 
+/** What Node has compiled of it, for all that are started here. */
+const CACHE = join(tmpdir(), `maru-cli-cache-${process.pid}`);
+process.once("exit", () => rmSync(CACHE, { recursive: true, force: true }));
 const BINARY = resolve("packages/cli/src/main.ts");
 
 export interface Ended {
@@ -48,6 +51,7 @@ export function openCommandLine(own: Readonly<Record<string, string>> = {}): Com
     PATH: process.env.PATH ?? "",
     HOME: folder,
     XDG_CONFIG_HOME: join(folder, "config"),
+    XDG_CACHE_HOME: CACHE,
     TZ: "Asia/Seoul",
     ...own,
     ...env,

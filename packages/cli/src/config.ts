@@ -25,6 +25,8 @@ export interface Place {
 }
 
 export interface Config {
+  /** The variables manifests may refer to. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** The file profiles are in; only its owner may read it. */
   readonly file: string;
   /** Whether colours were asked for, or asked not to be; undefined leaves it to the terminal. */
@@ -75,6 +77,7 @@ export function openConfig(env: Readonly<Record<string, string | undefined>>): C
   };
 
   const config: Config = {
+    env,
     file,
     url,
     colour:

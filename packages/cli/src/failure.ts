@@ -86,6 +86,7 @@ const LISTS: Readonly<Record<string, string>> = {
   createRun: DEPLOYMENTS,
   checkQuota: DEPLOYMENTS,
   getDeployment: DEPLOYMENTS,
+  getDeploymentManifest: DEPLOYMENTS,
   deleteDeployment: DEPLOYMENTS,
   listReleases: DEPLOYMENTS,
   setTraffic: DEPLOYMENTS,

@@ -1,10 +1,7 @@
 #!/usr/bin/env node
-import { readFileSync } from "node:fs";
-import { createCli } from "./cli.ts";
-import { openConfig } from "./config.ts";
-import { exitCodeOf, explain } from "./failure.ts";
-import { createProgram } from "./program.ts";
-import { createPrompter } from "./prompt.ts";
+import module from "node:module";
+import { homedir } from "node:os";
+import { join } from "node:path";
 
 // Whoever reads us (`| head`) may have read enough.
 for (const stream of [process.stdout, process.stderr])
@@ -13,14 +10,7 @@ for (const stream of [process.stdout, process.stderr])
     throw error;
   });
 
-const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
-  version: string;
-};
-const cli = createCli(openConfig(process.env), createPrompter(process.stdin, process.stderr), version);
-try {
-  await createProgram(cli).parseAsync(process.argv);
-  process.exitCode = cli.exitCode;
-} catch (error) {
-  explain(error, cli.output);
-  process.exitCode = exitCodeOf(error);
-}
+// Halves the time of a short command; Node 20 has it not. In a folder of one's own: what is there is run.
+module.enableCompileCache?.(join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "maru"));
+const { start } = await import("./start.ts");
+await start(process.env, process.argv);

@@ -1,27 +1,40 @@
-import type { DeployResult, PlanChange } from "@maru/sdk";
+import type { DeployResult } from "@maru/sdk";
 import { harmless } from "./format.ts";
+import type { Bundle } from "./manifests.ts";
 import type { Output } from "./output.ts";
 
-const SIGNS = { add: ["+", "green"], remove: ["-", "red"], change: ["~", "yellow"] } as const;
+type Change = DeployResult["changes"][number];
 
-/** What a deployment changes, or would. */
-export function showPlan(result: DeployResult, file: string, output: Output): void {
-  const { out } = output;
-  const { action, deployment, revision, changes, warnings, dry_run: planned } = result;
-  const name = deployment?.name ?? (file === "-" ? "standard input" : file);
-  const which = revision === null || revision === undefined ? "" : `, revision ${revision}`;
-  const style = { create: "green", update: "yellow", unchanged: "dim" } as const;
-  const said = planned ? { create: "would create", update: "would update", unchanged: "unchanged" }[action] : action;
-  output.line(
-    `${out.style("bold", name)}: ${out.style(style[action], said)}${planned && action !== "unchanged" ? "" : which}`,
-  );
-  // All of a new one is new.
-  if (action !== "create") showChanges(changes, output);
-  for (const { pointer, detail } of warnings)
-    output.note(`${output.err.style("yellow", "warning:")} ${harmless(`${pointer} ${detail}`)}`);
+const SIGNS = { add: ["+", "green"], remove: ["-", "red"], change: ["~", "yellow"] } as const;
+const ACTIONS = { create: "green", update: "yellow", unchanged: "dim" } as const;
+const PLANNED = { create: "would create", update: "would update", unchanged: "unchanged" } as const;
+
+/** What deploying manifests changes, or would; `all` shows the changes of each. */
+export function showResults(results: readonly DeployResult[], bundle: Bundle, output: Output, all = true): void {
+  const { out, err } = output;
+  results.forEach(({ action, deployment, revision, changes, warnings, dry_run: planned }, index) => {
+    const document = index + 1;
+    const name = deployment?.name ?? bundle.place({ pointer: "", document }).file;
+    const which = revision === null || (planned && action !== "unchanged") ? "" : `, revision ${revision}`;
+    output.line(
+      `${out.style("bold", name)}: ${out.style(ACTIONS[action], planned ? PLANNED[action] : action)}${which}`,
+    );
+    // All of a new one is new.
+    if (all && action !== "create") showChanges(changes, output);
+    for (const { pointer, detail, suggestion, ...place } of all ? warnings : []) {
+      const { file, line, column } = bundle.place({ pointer, document, ...place });
+      const at = line === undefined ? `${file} ${pointer}` : `${file}:${line}:${column}`;
+      output.note(
+        harmless(`${at} ${detail}${suggestion === undefined ? "" : ` ${suggestion}`}`).replace(
+          /^/,
+          `${err.style("yellow", "warning:")} `,
+        ),
+      );
+    }
+  });
 }
 
-export function showChanges(changes: readonly PlanChange[], { out, line }: Output): void {
+export function showChanges(changes: readonly Change[], { out, line }: Output): void {
   for (const { op, path, before, after, diff } of changes) {
     const [sign, style] = SIGNS[op];
     if (diff !== undefined) {

@@ -17,6 +17,7 @@ import { logs } from "./commands/logs.ts";
 import { memory } from "./commands/memory.ts";
 import { models } from "./commands/models.ts";
 import { policy } from "./commands/policy.ts";
+import { pull } from "./commands/pull.ts";
 import { quota } from "./commands/quota.ts";
 import { releases } from "./commands/releases.ts";
 import { revisions } from "./commands/revisions.ts";
@@ -39,6 +40,7 @@ const GROUPS: Readonly<Record<string, readonly Register[]>> = {
   "Deploy:": [
     validate,
     deploy,
+    pull,
     deployments,
     releases,
     promote,

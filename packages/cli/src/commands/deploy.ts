@@ -1,13 +1,17 @@
 import { watch } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
-import { type Client, ConnectionError, type DeployResult, InvalidRequest, MaruError } from "@maru/sdk";
+import { type Client, ConnectionError, type DeployResult, MaruError } from "@maru/sdk";
 import type { Command } from "commander";
-import { type Cli, guardOf, withJson, withNote } from "../cli.ts";
+import { type Cli, withJson, withNote } from "../cli.ts";
 import { EXIT, UsageError } from "../exit.ts";
 import { explain } from "../failure.ts";
-import { readSources } from "../manifests.ts";
-import { type Source, showMistakes } from "../mistakes.ts";
-import { showPlan } from "../plan.ts";
+import { type Bundle, IncompleteManifests, readManifests } from "../manifests.ts";
+import { mistakesOf, showMistakes } from "../mistakes.ts";
+import { showResults } from "../plan.ts";
+import { sendManifests } from "../sending.ts";
+
+/** Editors write in several steps: what follows within this is the same change. */
+const SETTLE_MS = 100;
 
 interface Options {
   readonly yes?: true;
@@ -21,8 +25,11 @@ interface Options {
 export function deploy(program: Command, cli: Cli): void {
   withJson(withNote(program.command("deploy")))
     .summary("create or roll forward deployments")
-    .description("Shows what a manifest changes, asks, and deploys it. The same manifest again changes nothing.")
-    .argument("<files...>", "manifests, deployed in this order; - reads standard input")
+    .description(
+      "Shows what manifests change, asks, and deploys them together, all or none. The same manifest again changes nothing. " +
+        "${env.NAME} and { file: ./path } are put in here.",
+    )
+    .argument("<files...>", "manifests; - reads standard input")
     .option("-y, --yes", "do not ask; nor is anybody asked where there is no terminal")
     .option("--dry-run", "only show the plan")
     .option("--watch", "deploy again whenever a file changes, without asking")
@@ -30,95 +37,105 @@ export function deploy(program: Command, cli: Cli): void {
       if (options.watch && (files.includes("-") || options.ifMatch !== undefined))
         throw new UsageError("--watch takes files, and no --if-match.");
       const client = cli.client();
-      if (!options.watch) {
-        const results = [];
-        for (const source of await readSources(files, cli)) {
-          const result = await deployOne(cli, client, source, options);
-          if (result === null) return;
-          results.push(result);
-        }
-        if (options.json) cli.output.json(results);
-        return;
-      }
-      await keepDeploying(cli, client, files, options);
+      if (options.watch) return keepDeploying(cli, client, files, options);
+      const results = await deployOnce(cli, client, files, options, new Set());
+      if (results !== null && options.json) cli.output.json(results);
     });
 }
 
-/** Null when it was not deployed: the manifest is wrong, which was said, or somebody said no. */
-async function deployOne(cli: Cli, client: Client, source: Source, options: Options): Promise<DeployResult | null> {
+/** Null when nothing was deployed: a manifest is wrong, which was said, or somebody said no. */
+async function deployOnce(
+  cli: Cli,
+  client: Client,
+  files: readonly string[],
+  options: Options,
+  touched: Set<string>,
+): Promise<DeployResult[] | null> {
   const { output, prompt } = cli;
-  const send = (dryRun: boolean) =>
-    client.call("deploy", {
-      body: source.text,
-      query: { dry_run: dryRun, ...(options.note === undefined ? {} : { note: options.note }) },
-      ...guardOf(options),
-    });
-  const asks = prompt.interactive && !options.yes && !options.watch && !options.json && source.name !== "-";
+  const { note, ifMatch, json } = options;
+  const asks = prompt.interactive && !options.yes && !options.watch && !json && !files.includes("-");
+  const about = { ...(note === undefined ? {} : { note }), ...(ifMatch === undefined ? {} : { ifMatch }) };
+  let bundle: Bundle | null = null;
   try {
+    bundle = await readManifests(files, cli, touched);
     if (options.dryRun || asks) {
-      const plan = await send(true);
-      if (!options.json) showPlan(plan, source.name, output);
-      if (options.dryRun || plan.action === "unchanged") return plan;
+      const plan = await sendManifests(client, bundle, { ...about, dryRun: true });
+      if (!json) showResults(plan, bundle, output);
+      if (options.dryRun || plan.every(({ action }) => action === "unchanged")) return plan;
       if (!(await prompt.confirm("Deploy this?"))) {
         output.note("Nothing was deployed.");
         cli.exitCode = EXIT.failed;
         return null;
       }
     }
-    const result = await send(false);
-    // What it changes was shown when it was asked about.
-    if (!options.json) showPlan(asks ? { ...result, changes: [] } : result, source.name, output);
-    return result;
+    const results = await sendManifests(client, bundle, { ...about, dryRun: false });
+    // What changes was shown when it was asked about.
+    if (!json) showResults(results, bundle, output, !asks);
+    return results;
   } catch (error) {
-    if (!(error instanceof InvalidRequest) || error.problem.errors === undefined) throw error;
-    showMistakes(error, source, output);
+    const mistakes = mistakesOf(error, bundle);
+    if (mistakes === null) throw error;
+    const textOf = error instanceof IncompleteManifests ? error.textOf : bundle?.textOf;
+    showMistakes(error, mistakes, textOf ?? (() => null), output);
     cli.exitCode = EXIT.failed;
     return null;
   }
 }
 
-/** Deploys now and after every change, until somebody presses Ctrl-C. What goes wrong is said, and tried again at the next change. */
+/**
+ * Deploys now and after every change of a file or what it refers to, until somebody presses Ctrl-C. What goes wrong is said, and
+ * tried again at the next change.
+ */
 async function keepDeploying(cli: Cli, client: Client, files: readonly string[], options: Options): Promise<void> {
   const { output } = cli;
-  const changed = new Set(files);
+  const touched = new Set<string>();
   let wake = () => {};
-  // Folders are watched, since many editors replace the file.
-  const watchers = [...new Set(files.map((file) => dirname(resolve(file))))].map((folder) =>
-    watch(folder, (_event, name) => {
-      for (const file of files)
-        if (dirname(resolve(file)) === folder && (name === null || name === basename(file))) changed.add(file);
-      wake();
-    }),
-  );
+  let changed = true;
   let stopped = false;
+  const onChange = () => {
+    changed = true;
+    wake();
+  };
   const stop = () => {
     stopped = true;
     wake();
   };
   process.once("SIGINT", stop).once("SIGTERM", stop);
+  // Folders are watched, since many editors replace the file.
+  const watched = new Map<string, { close(): void }>();
+  const watchAll = () => {
+    for (const folder of new Set([...touched].map((file) => dirname(file))))
+      if (!watched.has(folder))
+        watched.set(
+          folder,
+          watch(folder, (_event, name) => {
+            if (name === null || touched.has(resolve(folder, basename(name)))) onChange();
+          }),
+        );
+  };
+  for (const file of files) touched.add(resolve(file));
+  watchAll();
   try {
     while (!stopped) {
-      for (const file of files.filter((name) => changed.delete(name))) {
-        try {
-          const [source] = await readSources([file], cli);
-          const result = source === undefined ? null : await deployOne(cli, client, source, options);
-          if (result !== null && options.json) output.ndjson(result);
-        } catch (error) {
-          if (!(error instanceof MaruError || error instanceof ConnectionError || error instanceof UsageError))
-            throw error;
-          explain(error, output);
-        }
+      changed = false;
+      try {
+        const results = await deployOnce(cli, client, files, options, touched);
+        if (results !== null && options.json) for (const result of results) output.ndjson(result);
+      } catch (error) {
+        if (!(error instanceof MaruError || error instanceof ConnectionError || error instanceof UsageError))
+          throw error;
+        explain(error, output);
       }
-      if (changed.size > 0 || stopped) continue;
+      watchAll();
       output.progress(output.err.style("dim", "Watching; Ctrl-C ends it."));
-      await new Promise<void>((done) => {
-        wake = done;
-      });
-      // Editors write in several steps: what follows at once is the same change.
-      await new Promise((done) => setTimeout(done, 100));
+      if (!changed && !stopped)
+        await new Promise<void>((done) => {
+          wake = done;
+        });
+      await new Promise((done) => setTimeout(done, SETTLE_MS));
     }
   } finally {
-    for (const watcher of watchers) watcher.close();
+    for (const watcher of watched.values()) watcher.close();
   }
   cli.exitCode = EXIT.ok;
 }

@@ -8,6 +8,7 @@ const HEALTH: Readonly<Record<Deployment["health"]["status"], Style>> = {
   ready: "green",
   degraded: "yellow",
   paused: "dim",
+  failed: "red",
 };
 
 export function deployments(program: Command, cli: Cli): void {
