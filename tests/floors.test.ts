@@ -14,7 +14,8 @@ const FLOORS: Record<string, { may: readonly string[]; types?: readonly string[]
   engine: { may: ["contract", "domain"], types: ["model", "tools", "store", "queue"] },
   // Generated from what the contract says, and published without it.
   sdk: { may: [] },
-  cli: { may: ["contract", "sdk"] },
+  // Published as the SDK is, and talks through it alone.
+  cli: { may: ["sdk"] },
   gateway: { may: ["contract", "domain", "model", "tools", "store", "queue"] },
   worker: { may: ["contract", "domain", "model", "tools", "store", "queue", "engine"] },
   simulator: { may: ["contract"] },

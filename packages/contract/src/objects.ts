@@ -788,7 +788,10 @@ export const UsageRecord = Type.Object(
 );
 export type UsageRecord = Static<typeof UsageRecord>;
 
-export const Health = Type.Object({ status: Type.Literal("ok") }, closed);
+export const Health = Type.Object(
+  { status: Type.Literal("ok"), version: Type.String({ description: "Of the gateway" }) },
+  closed,
+);
 export const Readiness = Type.Object(
   {
     status: Type.Enum(["ready", "not_ready"]),

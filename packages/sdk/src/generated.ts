@@ -1179,6 +1179,8 @@ export interface components {
         };
         Health: {
             status: "ok";
+            /** @description Of the gateway */
+            version: string;
         };
         IncompleteReason: "max_steps" | "max_tokens" | "max_duration" | "repeated_call" | "output_truncated" | "quota";
         Jwks: {

@@ -1,12 +1,8 @@
-import { readFileSync } from "node:fs";
 import swagger from "@fastify/swagger";
 import swaggerUi from "@fastify/swagger-ui";
 import { manifestJsonSchema, openApiDocument, PROBLEMS } from "@maru/contract";
 import type { FastifyInstance } from "fastify";
-
-const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
-  version: string;
-};
+import { version } from "./version.ts";
 
 /** The documents: /openapi.json, a readable /docs, the manifest's schema for editors, and what each problem means. */
 export async function installDocs(app: FastifyInstance): Promise<void> {

@@ -55,6 +55,8 @@ export interface ResolvedManifest {
   /** What to send. */
   readonly text: string;
   readonly contentType: "application/yaml" | "application/json";
+  /** How many manifests it is, as far as it can be read. */
+  readonly documents: number;
   /** Where in the project what a server said of `text` is. */
   place(mistake: ServerMistake): { readonly file: string } & Partial<Place>;
 }
@@ -99,6 +101,7 @@ export async function resolveManifest(source: ManifestSource): Promise<ResolvedM
   const asItIs: ResolvedManifest = {
     text,
     contentType,
+    documents: documents.length,
     place: ({ line, column }) => ({
       file: path,
       ...(line === undefined ? {} : { line }),
@@ -131,6 +134,7 @@ export async function resolveManifest(source: ManifestSource): Promise<ResolvedM
   return {
     text: rendered.text,
     contentType: "application/yaml",
+    documents: documents.length,
     place: (mistake) => original(mistake, { path, lines, documents, replacements, rendered }),
   };
 }

@@ -2,6 +2,7 @@ import type { Readiness } from "@maru/contract";
 import type { LiveBus } from "@maru/queue";
 import type { Store } from "@maru/store";
 import type { Handlers } from "../http/bind.ts";
+import { version } from "../version.ts";
 
 const CHECK_MS = 2_000;
 
@@ -23,7 +24,7 @@ export function operationsRoutes({ store, bus, draining }: { store: Store; bus: 
     }
   };
   return {
-    health: async () => ({ status: 200, body: { status: "ok" } }),
+    health: async () => ({ status: 200, body: { status: "ok", version } }),
     ready: async () => {
       const checks = Object.fromEntries(
         await Promise.all([

@@ -1,0 +1,73 @@
+import type { CreateRunBody } from "@maru/sdk";
+import type { Command } from "commander";
+import { type Cli, pair, wholeNumber, withJson } from "../cli.ts";
+import { EXIT, UsageError } from "../exit.ts";
+import { follow } from "../follow.ts";
+
+interface Options {
+  readonly thread?: string;
+  readonly metadata?: Record<string, string>;
+  readonly user?: string;
+  readonly revision?: number;
+  readonly thinking?: true;
+  readonly detach?: true;
+  readonly input: boolean;
+  readonly json?: true;
+}
+
+export function run(program: Command, cli: Cli): void {
+  withJson(program.command("run"))
+    .summary("run a deployment and show the answer as it comes")
+    .description(
+      "Runs a deployment. On a terminal text, calls and results are shown as they come, and you are asked what the run asks; in a pipe " +
+        "the answer alone is printed. Ctrl-C cancels the run, twice leaves it. With --json every event is a line.",
+    )
+    .argument("<deployment>")
+    .argument("[input...]", "what to say; - or nothing reads standard input")
+    .option("--thread <id>", "the conversation it belongs to")
+    .option("-m, --metadata <name=value>", "kept with the run; may be given often", pair)
+    .option("--user <name>", "the end user it is for: limits and memory of end users go by it")
+    .option("--revision <number>", "this revision, whatever the traffic", wholeNumber(1, 2_147_483_647))
+    .option("--thinking", "show what the model thinks, too")
+    .option("--no-input", "ask nobody, also on a terminal")
+    .option("--detach", "only start it, and print its id")
+    .action(async (deployment: string, words: string[], options: Options) => {
+      const { output, prompt } = cli;
+      const client = cli.client();
+      const body = { ...runBody(deployment, await inputOf(words, cli), options) };
+      if (options.detach) {
+        const started = await client.runs.create(body);
+        if (options.json) output.json(started);
+        else output.line(started.id);
+        return;
+      }
+      const asks = options.input && prompt.interactive && !options.json;
+      const { status } = await follow(cli, client, body, { ...options, asks });
+      if (status !== "completed") cli.exitCode = EXIT.failed;
+    });
+}
+
+/** What is said: words of the command line, or all of standard input. */
+export async function inputOf(words: readonly string[], { prompt }: Cli): Promise<string> {
+  if (words.length > 0 && !(words.length === 1 && words[0] === "-")) return words.join(" ");
+  if (words.length === 0 && prompt.interactive)
+    throw new UsageError("There is no input: give it after the deployment, or pipe it in with -.");
+  const text = (await prompt.readAll()).replace(/\r?\n$/, "");
+  if (text === "") throw new UsageError("There is nothing on standard input.");
+  return text;
+}
+
+export function runBody(
+  deployment: string,
+  input: string,
+  { thread, metadata, user, revision }: Pick<Options, "thread" | "metadata" | "user" | "revision">,
+): CreateRunBody {
+  const said = { ...metadata, ...(user === undefined ? {} : { user }) };
+  return {
+    deployment,
+    input,
+    ...(thread === undefined ? {} : { thread_id: thread }),
+    ...(Object.keys(said).length === 0 ? {} : { metadata: said }),
+    ...(revision === undefined ? {} : { revision }),
+  };
+}

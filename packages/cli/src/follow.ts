@@ -1,0 +1,57 @@
+import type { Client, CreateRunBody, Run } from "@maru/sdk";
+import { answerAtTerminal } from "./answering.ts";
+import type { Cli } from "./cli.ts";
+import { Interrupted } from "./exit.ts";
+import { createRunView } from "./run-view.ts";
+
+export interface FollowOptions {
+  readonly thinking?: boolean;
+  readonly json?: boolean;
+  /** Whether somebody at the terminal answers what the run asks. */
+  readonly asks: boolean;
+}
+
+/**
+ * Starts a run, or takes up one that is there, and shows it to its end. The first Ctrl-C asks to cancel it; the second leaves, and the
+ * run goes on or ends as it will.
+ * @throws Interrupted when it was left
+ */
+export async function follow(
+  { output, prompt }: Cli,
+  client: Client,
+  source: CreateRunBody | { readonly run: string },
+  options: FollowOptions,
+): Promise<Run> {
+  const leaving = new AbortController();
+  const ended = new AbortController();
+  const view = createRunView(output, options);
+  let runId = "run" in source ? source.run : null;
+  let pressed = 0;
+  const onInterrupt = () => {
+    if (++pressed > 1 || runId === null) return leaving.abort(new Interrupted());
+    output.note(`\nCancelling ${runId}; Ctrl-C again leaves it.`);
+    // That it failed shows: the run goes on.
+    client.runs.cancel(runId).catch((error: unknown) => output.note(error instanceof Error ? error.message : ""));
+  };
+  process.on("SIGINT", onInterrupt);
+  try {
+    const answering = options.asks ? answerAtTerminal(prompt, output, ended.signal) : {};
+    const stream = client.runs.stream({ ...source, ...answering }, { signal: leaving.signal });
+    let run: Run | null = null;
+    for await (const event of stream) {
+      runId = event.run_id;
+      if ("run" in event) {
+        run = event.run;
+        ended.abort(new Interrupted());
+      }
+      view.hear(event);
+    }
+    run ??= (await stream.result()).run;
+    view.end(run);
+    if (pressed > 0) throw new Interrupted();
+    return run;
+  } finally {
+    process.off("SIGINT", onInterrupt);
+    ended.abort(new Interrupted());
+  }
+}
