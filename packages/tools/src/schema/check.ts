@@ -1,5 +1,5 @@
 import type { JsonSchema } from "@maru/contract";
-import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
+import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
 import ajvFormats from "ajv-formats";
 import { judgePattern, MAX_STEPS } from "./pattern.ts";
 
@@ -51,22 +51,48 @@ function validatorOf(schema: JsonSchema, allErrors: boolean): ValidateFunction {
   return validate;
 }
 
-/**
- * Judges arguments in words a model can repair them by: each reason has a JSON pointer and what is expected there.
- * Compiled on the first call. Only admitted schemas (admit.ts) may get here.
- */
-export function createArgumentCheck(schema: JsonSchema): (args: unknown) => string | null {
+interface Judgement {
+  readonly fits: boolean;
+  readonly errors: readonly ErrorObject[];
+  /** A text was too long for its pattern, and was taken not to match. */
+  readonly undecided: boolean;
+}
+
+/** Compiled on the first call. */
+function judgeOf(schema: JsonSchema): (value: unknown) => Judgement {
   let all: ValidateFunction | null = null;
-  return (args) => {
+  return (value) => {
     let validate: ValidateFunction;
-    if (isLarge(args)) validate = validatorOf(schema, false);
+    if (isLarge(value)) validate = validatorOf(schema, false);
     else {
       all ??= validatorOf(schema, true);
       validate = all;
     }
     stepsLeft = MAX_STEPS;
-    if (validate(args)) return null;
-    const reasons = (validate.errors ?? []).slice(0, 5).map(({ instancePath, message, keyword, params }) => {
+    const fits = validate(value);
+    return { fits, errors: validate.errors ?? [], undecided: stepsLeft < 0 };
+  };
+}
+
+/** Whether a value may fit a schema, where a wrong no would let it pass: what can't be judged in bounded time does. */
+export function createFitTest(schema: JsonSchema): (value: unknown) => boolean {
+  const judge = judgeOf(schema);
+  return (value) => {
+    const { fits, undecided } = judge(value);
+    return fits || undecided;
+  };
+}
+
+/**
+ * Judges arguments in words a model can repair them by: each reason has a JSON pointer and what is expected there.
+ * Only admitted schemas (admit.ts) may get here.
+ */
+export function createArgumentCheck(schema: JsonSchema): (args: unknown) => string | null {
+  const judge = judgeOf(schema);
+  return (args) => {
+    const { fits, errors } = judge(args);
+    if (fits) return null;
+    const reasons = errors.slice(0, 5).map(({ instancePath, message, keyword, params }) => {
       const extra =
         keyword === "additionalProperties" ? ` (${(params as { additionalProperty: string }).additionalProperty})` : "";
       const values =
