@@ -7,7 +7,8 @@ export default defineConfig({
     globalSetup: ["tests/setup/global.ts"],
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Not how long a test takes, but when it hangs: on a machine that does other things as well, starting a worker takes a while.
+    testTimeout: 90_000,
+    hookTimeout: 90_000,
   },
 });

@@ -1,6 +1,7 @@
 // npm run bench: what Maru costs, beside the same loop without it, in one run. Ratios travel; absolute numbers do not.
 
 import { admissionBench } from "./admission.ts";
+import { agentsBench } from "./agents.ts";
 import { codeBench } from "./code.ts";
 import { journalBench, recoveryBench } from "./durability.ts";
 import { httpToolBench } from "./http-tool.ts";
@@ -9,6 +10,7 @@ import { mcpBench } from "./mcp.ts";
 import { memoryBench } from "./memory.ts";
 import { pathBench } from "./path.ts";
 import { rateLimitsBench } from "./rate-limits.ts";
+import { releasesBench } from "./releases.ts";
 import { openBench } from "./setup.ts";
 import { streamsBench } from "./streams.ts";
 import { webhooksBench } from "./webhooks.ts";
@@ -74,6 +76,22 @@ if (wanted("memory")) {
   const bench = await openBench({ worker: false });
   try {
     await memoryBench(bench);
+  } finally {
+    await bench.close();
+  }
+}
+if (wanted("releases")) {
+  const bench = await openBench({ worker: false });
+  try {
+    await releasesBench(bench);
+  } finally {
+    await bench.close();
+  }
+}
+if (wanted("agents")) {
+  const bench = await openBench();
+  try {
+    await agentsBench(bench);
   } finally {
     await bench.close();
   }

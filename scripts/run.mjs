@@ -4,7 +4,7 @@ import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { install, nodeBinary } from "./install.mjs";
-import { runChecks, runTests } from "./test.mjs";
+import { runChecks, runFixes, runTests } from "./test.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const [command, ...args] = process.argv.slice(2);
@@ -14,6 +14,7 @@ const ENTRIES = {
   cli: "packages/cli/src/main.ts",
   bench: "bench/main.ts",
   admin: "services/standalone/src/admin-main.ts",
+  "check-sdk": "packages/sdk/scripts/build.ts",
 };
 
 try {
@@ -26,8 +27,7 @@ try {
 if (command === "setup") process.exit(0);
 else if (command === "test") process.exit(await runTests(root, execute, args));
 else if (command === "check") process.exit(await runChecks(root, execute));
-else if (command === "fix")
-  process.exit(await execute([join(root, "node_modules/@biomejs/biome/bin/biome"), "check", "--write"]));
+else if (command === "fix") process.exit(await runFixes(root, execute));
 else if (command === "chaos") process.exit((await chaos()) ? 0 : 1);
 else if (command in ENTRIES) process.exit(await execute([join(root, ENTRIES[command]), ...args]));
 else {

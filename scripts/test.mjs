@@ -3,7 +3,16 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Lint and format, then types. Answers an exit code. */
+const generator = (root) => join(root, "packages/sdk/scripts/generate.ts");
+
+/** Writes anew what is generated from the contract, and puts the rest in its form. Answers an exit code. */
+export async function runFixes(root, execute) {
+  const generated = await execute([generator(root)]);
+  const form = await execute([join(root, "node_modules/@biomejs/biome/bin/biome"), "check", "--write"]);
+  return generated === 0 && form === 0 ? 0 : 1;
+}
+
+/** Lint and format, then types, then whether what is generated is up to date. Answers an exit code. */
 export async function runChecks(root, execute) {
   const lint = await execute([join(root, "node_modules/@biomejs/biome/bin/biome"), "check"]);
   const types = await execute([
@@ -12,7 +21,8 @@ export async function runChecks(root, execute) {
     "-p",
     join(root, "tsconfig.json"),
   ]);
-  return lint === 0 && types === 0 ? 0 : 1;
+  const generated = await execute([generator(root), "--check"]);
+  return lint === 0 && types === 0 && generated === 0 ? 0 : 1;
 }
 
 /** Everything; closes with the line `N passed, N failed, N skipped`. */

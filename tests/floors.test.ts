@@ -12,7 +12,8 @@ const FLOORS: Record<string, { may: readonly string[]; types?: readonly string[]
   store: { may: ["contract", "domain"] },
   queue: { may: ["contract", "domain"] },
   engine: { may: ["contract", "domain"], types: ["model", "tools", "store", "queue"] },
-  sdk: { may: ["contract"] },
+  // Generated from what the contract says, and published without it.
+  sdk: { may: [] },
   cli: { may: ["contract", "sdk"] },
   gateway: { may: ["contract", "domain", "model", "tools", "store", "queue"] },
   worker: { may: ["contract", "domain", "model", "tools", "store", "queue", "engine"] },

@@ -202,7 +202,12 @@ describe("agents at deploy and beyond their limits", () => {
     expect((await deploy("a", calls("b"))).body).toMatchObject({
       status: 400,
       code: "unknown_agent",
-      errors: [{ pointer: "/spec/tools/0/deployment", detail: "There is no deployment named b: deploy it first." }],
+      errors: [
+        {
+          pointer: "/spec/tools/0/deployment",
+          detail: "There is no deployment named b: deploy it first, or with this one.",
+        },
+      ],
     });
     expect((await deploy("a", calls("a"))).body).toMatchObject({
       code: "agent_cycle",

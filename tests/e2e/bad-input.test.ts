@@ -14,7 +14,7 @@ afterAll(() => house?.close());
 /** Rows of everything a caller can write: bad input must leave it as it was. */
 async function rows(): Promise<string> {
   const [row] = await house.database.query<{ all: string }>(
-    "SELECT concat_ws(' ', (SELECT count(*) FROM agents), (SELECT count(*) FROM revisions), (SELECT count(*) FROM deployments), (SELECT count(*) FROM runs), (SELECT count(*) FROM threads), (SELECT count(*) FROM api_keys), (SELECT count(*) FROM quota_entries), (SELECT count(*) FROM idempotency_records)) AS all",
+    "SELECT concat_ws(' ', (SELECT count(*) FROM agents), (SELECT count(*) FROM revisions), (SELECT count(*) FROM deployments), (SELECT count(*) FROM runs), (SELECT count(*) FROM threads), (SELECT count(*) FROM api_keys), (SELECT count(*) FROM quota_entries), (SELECT count(*) FROM idempotency_records), (SELECT count(*) FROM schedules), (SELECT count(*) FROM triggers)) AS all",
   );
   return row?.all ?? "";
 }
@@ -132,6 +132,36 @@ test("a call that takes no body may be sent with a content type and none", async
   expect([cancelled.status, cancelled.body.status]).toEqual([200, "cancelled"]);
 });
 
+describe("schedules and triggers", () => {
+  const clock = { name: "daily", deployment: "weather", cron: "@daily", input: "x" };
+  const inbound = { name: "in", deployment: "weather", input: "x" };
+
+  test.each<[string, string, object, number, string, string?]>([
+    ["a cron that never fires", "/v1/schedules", { ...clock, cron: "0 0 30 2 *" }, 400, "cron_invalid", "/cron"],
+    ["every second", "/v1/schedules", { ...clock, cron: "* * * * * *" }, 400, "cron_invalid", "/cron"],
+    ["an unknown zone", "/v1/schedules", { ...clock, time_zone: "Seoul" }, 400, "unknown_time_zone", "/time_zone"],
+    ["an unknown place", "/v1/schedules", { ...clock, input: "{{body}}" }, 400, "template_error", "/input"],
+    ["an unknown deployment", "/v1/schedules", { ...clock, deployment: "nothing" }, 404, "not_found"],
+    ["no name", "/v1/schedules", { ...clock, name: "" }, 400, "validation_failed", "/name"],
+    ["a place that is no pointer", "/v1/triggers", { ...inbound, input: "{{date}}" }, 400, "template_error", "/input"],
+    [
+      "a filter that is none",
+      "/v1/triggers",
+      { ...inbound, filter: { type: "x" } },
+      400,
+      "filter_invalid",
+      "/filter/type",
+    ],
+    ["an unknown deployment", "/v1/triggers", { ...inbound, deployment: "nothing" }, 404, "not_found"],
+    ["no such trigger", "/v1/hooks/trg_01h455vb4pex5vsknk084sn02q", {}, 401, "invalid_credentials"],
+    ["no trigger's id", "/v1/hooks/trg_nope", {}, 404, "not_found"],
+  ])("%s at %s", async (_name, path, body, status, code, pointer) => {
+    const found = await refused("POST", path, { body });
+    expect([found.status, found.code]).toEqual([status, code]);
+    if (pointer !== undefined) expect(found.pointers).toContain(pointer);
+  });
+});
+
 describe("paths and queries", () => {
   test.each<[string, string, number, string]>([
     ["GET", "/v1/runs?limit=0", 400, "validation_failed"],
@@ -203,7 +233,7 @@ describe("manifests", () => {
   test.each<[string, string, string, { pointer?: string; line?: number; suggestion?: string }]>([
     ["nothing", "", "empty_body", {}],
     ["only a comment", "# hello\n", "manifest_syntax", { line: 1 }],
-    ["two documents", "a: 1\n---\nb: 2\n", "manifest_syntax", { line: 2 }],
+    ["two documents", "a: 1\n---\nb: 2\n", "manifest_invalid", { pointer: "/b", line: 1 }],
     ["a tab for indentation", "a:\n\tb: 1\n", "manifest_syntax", { line: 2 }],
     ["an unclosed bracket", "a: [1, 2\n", "manifest_syntax", {}],
     ["an alias", "a: &x 1\nb: *x\n", "yaml_alias_forbidden", { line: 1 }],
@@ -229,7 +259,7 @@ describe("manifests", () => {
     [
       "an unknown field",
       manifest("bad").replace("instructions:", "instuctions:"),
-      "manifest_invalid",
+      "unknown_field",
       { pointer: "/spec/instuctions", line: 5, suggestion: "instructions" },
     ],
     [

@@ -21,10 +21,12 @@ test("every operation of the OpenAPI document answers as the document says", asy
   for (const path of [
     "/v1/deployments",
     "/v1/deployments/weather",
+    "/v1/deployments/weather/manifest",
     "/v1/agents",
     "/v1/agents/weather",
     "/v1/agents/weather/revisions",
     "/v1/agents/weather/revisions/1",
+    "/v1/agents/weather/revisions/1/manifest",
     "/v1/runs",
     `/v1/runs?status=completed&deployment=weather&thread_id=${thread.id}`,
     `/v1/runs/${run.id}`,
@@ -67,6 +69,26 @@ test("every operation of the OpenAPI document answers as the document says", asy
   await house.api("PATCH", webhook, { key, body: { enabled: false } });
   for (const path of ["/v1/webhooks", webhook, `${webhook}/deliveries`]) expect((await get(path)).status).toBe(200);
   await house.api("DELETE", webhook, { key });
+
+  const daily = { name: "daily", deployment: "weather", cron: "@daily", input: "{{date}}" };
+  const schedule = `/v1/schedules/${(await house.api("POST", "/v1/schedules", { key, body: daily })).body.id}`;
+  expect((await house.api("POST", `${schedule}/run`, { key })).status).toBe(202);
+  await house.api("PATCH", schedule, { key, body: { paused: true } });
+  for (const path of ["/v1/schedules", schedule, `${schedule}/fires`]) expect((await get(path)).status).toBe(200);
+  await house.api("DELETE", schedule, { key });
+
+  const fields = { name: "in", deployment: "weather", input: "{{/text}}" };
+  const { trigger: inbound, secret } = (await house.api("POST", "/v1/triggers", { key, body: fields })).body;
+  const trigger = `/v1/triggers/${inbound.id}`;
+  for (const [path, headers] of [
+    [inbound.path, { "x-maru-token": secret }],
+    [`${inbound.path}/${secret}`, {}],
+  ])
+    expect((await house.api("POST", path, { body: { text: "hello" }, headers })).status).toBe(202);
+  await house.api("POST", `${trigger}/rotate-secret`, { key });
+  await house.api("PATCH", trigger, { key, body: { enabled: false } });
+  for (const path of ["/v1/triggers", trigger, `${trigger}/deliveries`]) expect((await get(path)).status).toBe(200);
+  await house.api("DELETE", trigger, { key });
 
   // A text that is cut is kept whole.
   const long =

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openPeer, type Peer, text, tool } from "../../packages/tools/test/mcp-peers.ts";
-import { type House, manifest, openHouse, type Person, until } from "../setup/house.ts";
+import { type House, manifest, openHouse, type Person, readEvents, until } from "../setup/house.ts";
 
 const SECRET = "key-of-the-docs-server-0042";
 let peer: Peer;
@@ -60,6 +60,41 @@ describe("an agent with an MCP server", () => {
     expect(step.output).toBe(
       `the map\n[image-1.png: image/png, 10 bytes]\n[kept: image-1.png (image/png, 10 bytes) as ${artifact.id}]`,
     );
+  });
+
+  test("shows whoever streams how far a call is, in words without secrets", async () => {
+    peer.answer = async ({ extra, meta, headers }) => {
+      for (let progress = 1; progress <= 3; progress++) {
+        await extra?.sendNotification({
+          method: "notifications/progress",
+          params: {
+            progressToken: meta.progressToken as number,
+            progress,
+            total: 3,
+            message: `page ${progress} for ${headers.authorization}`,
+          },
+        });
+        await new Promise((done) => setTimeout(done, 300));
+      }
+      return text("done");
+    };
+    const response = await fetch(`${house.url}/v1/runs`, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${person.key}`,
+        "content-type": "application/json",
+        accept: "text/event-stream",
+      },
+      body: JSON.stringify({ deployment: "reader", input: "#sim tool docs_echo {}" }),
+    });
+    const events = await readEvents(response);
+    const said = events.filter(({ event }) => event === "progress");
+    expect(said[0]).toMatchObject({
+      id: null,
+      data: { step: 2, progress: 1, total: 3, message: "page 1 for Bearer [secret DOCS_KEY]" },
+    });
+    expect(JSON.stringify(events)).not.toContain(SECRET);
+    expect(events.at(-1)?.event).toBe("run.completed");
   });
 
   test("asks a person before a tool for which the manifest says so", async () => {

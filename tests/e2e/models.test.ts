@@ -218,8 +218,8 @@ describeEachBackend("routing", (backend) => {
       status: "withdrawn",
       reason: "The model's host does not have this model.",
     });
-    expect((await get("/v1/deployments/drops")).health.status).toBe("degraded");
-    expect((await get("/v1/deployments")).data[0].health.status).toBe("degraded");
+    expect((await get("/v1/deployments/drops")).health.status).toBe("failed");
+    expect((await get("/v1/deployments")).data[0].health.status).toBe("failed");
     expect((await house.run(person, "drops", "hello")).status).toBe("completed");
     expect((await get("/v1/deployments/drops")).health).toEqual({ status: "ready", reasons: [] });
   });

@@ -246,7 +246,13 @@ describe("a manifest with an OpenAPI document", () => {
       inline({ ...document, servers: [{ url: "http://pets.maru.internal" }], security: [] }),
     );
     expect(body.warnings).toEqual([
-      { pointer: "/spec/tools/0/document", code: "schema_simplified", detail: "odd: the pattern is left out (q)." },
+      {
+        pointer: "/spec/tools/0/document",
+        code: "schema_simplified",
+        detail: "odd: the pattern is left out (q).",
+        line: 9,
+        column: 7,
+      },
     ]);
   });
 });

@@ -171,6 +171,22 @@ describe("releases", () => {
     ).toMatchObject({ revision: 2, traffic: [{ revision: 2, percent: 100 }] });
   });
 
+  test("a deploy warns that the quota has no room, and stands", async () => {
+    const other = await house.register();
+    await house.api("PUT", "/v1/quota/limits/few", { key: other.key, body: { unit: "runs", amount: 1, per: "1h" } });
+    expect((await house.deploy(other, version("counted", "one"))).body.warnings).toEqual([]);
+    await house.run(other, "counted", "hi");
+    const { status, body } = await house.deploy(other, version("counted", "two"));
+    expect([status, body.action]).toEqual([200, "update"]);
+    expect(body.warnings).toEqual([
+      {
+        pointer: "",
+        code: "quota_exhausted",
+        detail: expect.stringMatching(/^All of few \(1\) is used or held: runs are refused, until 20/),
+      },
+    ]);
+  });
+
   test("nothing to promote, nothing to go back to", async () => {
     await deploy("single", "one");
     expect((await call("POST", "/v1/deployments/single/promote", {})).body).toMatchObject({
@@ -398,12 +414,16 @@ describe("rolling back under load", () => {
           .filter((n) => n !== 1),
       ).toEqual([]);
       expect(started.some(({ revision }) => revision === 2)).toBe(true);
-      for (const { id, revision } of started)
-        await until(`${id} ends`, async () => {
-          const run = (await house.api("GET", `/v1/runs/${id}`, { key: person.key })).body;
-          expect(run.revision).toBe(revision);
-          return run.status === "completed";
-        });
+      await until("all have ended", async () => {
+        const [row] = await house.database.query("SELECT count(*)::int AS n FROM runs WHERE finished_at IS NULL");
+        return row?.n === 0;
+      });
+      const { data } = (await house.api("GET", "/v1/usage?group_by=deployment", { key: person.key })).body;
+      expect(data[0].runs).toBe(started.length);
+      const ended = await house.database.query("SELECT status, count(*)::int AS n FROM runs GROUP BY 1");
+      expect(ended).toEqual([{ status: "completed", n: started.length }]);
+      for (const { id, revision } of started.filter((_, index) => index % 20 === 0))
+        expect((await house.api("GET", `/v1/runs/${id}`, { key: person.key })).body.revision).toBe(revision);
     } finally {
       await house.close();
     }

@@ -90,11 +90,17 @@ describe("the catalogue", () => {
 describe("the second lock", () => {
   test("without a workspace every tenant table is empty and refuses rows", async () => {
     await house.deploy(a, manifest("weather"));
+    const clock = { name: "daily", deployment: "weather", cron: "@daily", input: "x" };
+    const schedule = (await house.api("POST", "/v1/schedules", { key: a.key, body: clock })).body;
+    await house.api("POST", `/v1/schedules/${schedule.id}/run`, { key: a.key });
+    const inbound = { name: "in", deployment: "weather", input: "x" };
+    const { trigger, secret } = (await house.api("POST", "/v1/triggers", { key: a.key, body: inbound })).body;
+    await house.api("POST", trigger.path, { body: {}, headers: { "x-maru-token": secret } });
     const hook = { url: "http://weather.maru.internal/in", events: ["run.*"] };
     await house.api("POST", "/v1/webhooks", { key: a.key, body: hook });
     await house.run(a, "weather", "서울 날씨");
     await house.api("PUT", "/v1/memory/items/ours?scope=workspace", { key: a.key, body: { value: "서울" } });
-    expect(await house.database.query("SELECT 1 FROM webhook_deliveries")).toHaveLength(1);
+    expect((await house.database.query("SELECT 1 FROM webhook_deliveries")).length).toBeGreaterThan(0);
     const client = new pg.Client({ connectionString: house.database.runtimeUrl });
     await client.connect();
     try {
@@ -114,6 +120,10 @@ describe("the second lock", () => {
         "webhook_endpoints",
         "webhook_events",
         "webhook_deliveries",
+        "schedules",
+        "schedule_fires",
+        "triggers",
+        "trigger_deliveries",
         "memory_namespaces",
         "memory_items",
         "memory_usage",

@@ -42,6 +42,8 @@ export interface House {
   readonly gateway: Gateway;
   readonly worker: Worker | null;
   readonly workerConfig: WorkerConfig;
+  /** Of its gateways; port 0. */
+  readonly gatewayConfig: GatewayConfig;
   readonly simulator: Simulator;
   readonly secret: string;
   /** Starts a gateway more on the same database and queue, with a bus of its own; answers its URL. */
@@ -176,6 +178,7 @@ export async function openHouse(
     gateway,
     worker,
     workerConfig,
+    gatewayConfig,
     simulator,
     secret,
     async anotherGateway() {
@@ -203,6 +206,10 @@ export async function openHouse(
             "keys:manage",
             "webhooks:manage",
             "secrets:manage",
+            "schedules:read",
+            "schedules:write",
+            "triggers:read",
+            "triggers:write",
             "policy:manage",
             "memory:read",
             "memory:write",
@@ -271,9 +278,9 @@ export const WEATHER = `    - name: get_weather
     - { name: current_time, type: builtin }
 `;
 
-/** Waits until a condition holds, looking often; fails after twenty seconds. */
+/** Waits until a condition holds, looking often; fails after a minute. */
 export async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  for (let tries = 0; tries < 1_000; tries++) {
+  for (let tries = 0; tries < 3_000; tries++) {
     if (await holds()) return;
     await new Promise((done) => setTimeout(done, 20));
   }

@@ -145,6 +145,7 @@ export async function play(baseUrl: string, { host, stream, thinking }: Cell, in
     },
     live: {
       delta: (_run, _step, kind, text) => deltas.push({ kind, text } as ModelDelta),
+      progress: () => {},
       committed: () => {},
     },
     clock: {

@@ -58,7 +58,7 @@ async function main([command, ...args]: readonly string[]): Promise<number> {
   }
   if (command === "run" && args[0] !== undefined && args[1] !== undefined) {
     const input = args[1] === "-" ? readFileSync(0, "utf8") : args.slice(1).join(" ");
-    for await (const event of client.run({ deployment: args[0], input })) {
+    for await (const event of client.runs.stream({ deployment: args[0], input })) {
       if (event.type === "delta" && event.kind === "text") out(event.text);
       if (event.type === "step.started" && event.call !== undefined)
         process.stderr.write(`→ ${event.call.name} ${event.call.arguments}\n`);

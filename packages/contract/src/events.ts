@@ -84,5 +84,19 @@ export const SnapshotEvent = Type.Object(
 /** All the text of the step so far, in place of what was shown of it before; empty where another worker begins it anew. */
 export type SnapshotEvent = Static<typeof SnapshotEvent>;
 
-export type LiveEvent = DeltaEvent | SnapshotEvent;
+export const ProgressEvent = Type.Object(
+  {
+    type: Type.Literal("progress"),
+    run_id: Type.String(),
+    step: Type.Integer({ description: "The call that goes on" }),
+    progress: Type.Number({ description: "How far it is; grows with each event" }),
+    total: Type.Optional(Type.Number({ description: "What it will be at the end, where that is known" })),
+    message: Type.Optional(Type.String({ description: "In the tool's words, for people" })),
+  },
+  closed,
+);
+/** What a tool says of a call that goes on, as far as it is heard: some of it may be left out, and none of it is kept. */
+export type ProgressEvent = Static<typeof ProgressEvent>;
+
+export type LiveEvent = DeltaEvent | SnapshotEvent | ProgressEvent;
 export type RunEvent = DurableEvent | LiveEvent;

@@ -22,6 +22,10 @@ export const ID_PREFIXES = {
   webhook: "wh",
   webhookDelivery: "whd",
   webhookEvent: "evt",
+  schedule: "sch",
+  scheduleFire: "fir",
+  trigger: "trg",
+  triggerDelivery: "trd",
   request: "req",
 } as const;
 

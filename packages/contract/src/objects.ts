@@ -17,6 +17,10 @@ export const SCOPES = [
   "keys:manage",
   "webhooks:manage",
   "secrets:manage",
+  "schedules:read",
+  "schedules:write",
+  "triggers:read",
+  "triggers:write",
   "policy:manage",
   "memory:read",
   "memory:write",
@@ -185,7 +189,9 @@ export const Deployment = Type.Object(
     paused: Nullable(Type.Object({ at: Instant, reason: Nullable(Type.String()) }, closed)),
     health: Type.Object(
       {
-        status: Type.Enum(["ready", "degraded", "paused"]),
+        status: Type.Enum(["ready", "degraded", "failed", "paused"], {
+          description: "degraded: something of it does not work; failed: no run can succeed now; paused: it takes none",
+        }),
         reasons: Type.Array(Type.String(), { description: "What is wrong with it, and what that means for runs" }),
       },
       closed,
@@ -215,9 +221,13 @@ export const DeployWarning = Type.Object(
     pointer: Type.String({ description: "JSON pointer into the manifest" }),
     code: Type.String(),
     detail: Type.String(),
+    suggestion: Type.Optional(Type.String()),
+    line: Type.Optional(Type.Integer({ minimum: 1 })),
+    column: Type.Optional(Type.Integer({ minimum: 1 })),
   },
   closed,
 );
+export type DeployWarning = Static<typeof DeployWarning>;
 export const DeployResult = Type.Object(
   {
     action: Type.Enum(["create", "update", "unchanged"]),
@@ -236,6 +246,14 @@ export const DeployResult = Type.Object(
   closed,
 );
 export type DeployResult = Static<typeof DeployResult>;
+
+export const DeployResults = Type.Object(
+  { results: Type.Array(DeployResult, { description: "One a manifest, in the order of the body" }) },
+  closed,
+);
+export type DeployResults = Static<typeof DeployResults>;
+/** The reply to several manifests in one body. */
+export const DEPLOY_RESULTS_TYPE = "application/vnd.maru.deploy-results+json";
 
 export const RUN_STATUSES = [
   "queued",
@@ -373,6 +391,12 @@ export const Run = Type.Object(
       Type.Object(
         { run_id: Id("run"), step: Type.Integer({ minimum: 1 }) },
         { ...closed, description: "The run whose agent called this one's, and the step of the call" },
+      ),
+    ),
+    source: Nullable(
+      Type.Object(
+        { type: Type.Enum(["schedule", "trigger"]), id: Type.String() },
+        { ...closed, description: "What started it, where no call of the API, no other run and no fork did" },
       ),
     ),
     descendants: Type.Object(

@@ -6,6 +6,7 @@ import * as objects from "./objects.ts";
 import { PROBLEMS, type ProblemCode, ProblemDetail, ProblemDocument } from "./problem.ts";
 import type { RouteContract } from "./route.ts";
 import { routes } from "./routes.ts";
+import * as webhooks from "./webhooks.ts";
 
 /** Schemas that get a name under `components.schemas`; everywhere else they appear as a `$ref`. */
 const named = new Map<object, string>(
@@ -13,6 +14,7 @@ const named = new Map<object, string>(
     ...Object.entries(objects),
     ...Object.entries(events),
     ...Object.entries(memory),
+    ...Object.entries(webhooks),
     ["AgentManifest", AgentManifest],
     ["Problem", ProblemDocument],
     ["ProblemDetail", ProblemDetail],
@@ -102,6 +104,9 @@ function responses(route: RouteContract): object {
   const success = Object.entries(route.replies).map(([status, schema]) => {
     const content = {
       ...(schema === null ? {} : { "application/json": { schema: reference(schema) } }),
+      ...Object.fromEntries(
+        Object.entries(route.alternatives ?? {}).map(([type, other]) => [type, { schema: reference(other) }]),
+      ),
       ...(route.csv === undefined || status !== "200" ? {} : { "text/csv": { schema: { type: "string" } } }),
       ...(route.events === undefined || status !== "200"
         ? {}
@@ -179,6 +184,8 @@ export function openApiDocument(info: { version: string; serverUrl: string }): o
       "memory",
       "quota",
       "admin",
+      "schedules",
+      "triggers",
       "webhooks",
       "operations",
     ].map((name) => ({ name })),

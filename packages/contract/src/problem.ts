@@ -46,6 +46,7 @@ export const PROBLEMS = {
   thread_full: [429, "As many runs wait in the thread as may"],
   thread_in_use: [409, "The thread has runs that have not ended"],
   webhook_disabled: [409, "The webhook is disabled"],
+  trigger_disabled: [409, "The trigger is disabled"],
   deployment_paused: [409, "The deployment is paused"],
   nothing_to_release: [409, "There is nothing to promote or to go back to"],
   traffic_invalid: [400, "The split of the traffic is not one"],
@@ -57,8 +58,10 @@ export const PROBLEMS = {
   yaml_alias_forbidden: [400, "YAML anchors, aliases and merge keys are not allowed in a manifest"],
   yaml_tag_forbidden: [400, "YAML tags are not allowed in a manifest"],
   duplicate_key: [400, "The manifest has the same key twice"],
+  unresolved_reference: [400, "The manifest has a reference that only a client can resolve"],
   unsupported_version: [400, "The manifest's apiVersion is not supported"],
   invalid_name: [400, "A name in the manifest is not allowed"],
+  duplicate_deployment: [400, "Two manifests are of the same deployment"],
   duplicate_tool: [400, "Two tools have the same name"],
   duplicate_model: [400, "A model is named twice"],
   model_unserved: [400, "No host of this installation serves the model"],
@@ -68,7 +71,7 @@ export const PROBLEMS = {
   source_invalid: [400, "A tool function's source can't be loaded"],
   unknown_agent: [400, "A tool names a deployment that is not there"],
   agent_cycle: [400, "Agents would call one another in a circle"],
-  template_error: [400, "A template in the manifest is not valid"],
+  template_error: [400, "A template is not valid"],
   url_not_allowed: [400, "A URL is not allowed"],
   host_denied: [400, "The workspace's policy does not allow the host"],
   tool_denied: [400, "The workspace's policy does not allow the tool"],
@@ -85,6 +88,10 @@ export const PROBLEMS = {
   mcp_tool_not_found: [400, "An MCP server has no tool of that name"],
   mcp_tool_unusable: [400, "A tool of an MCP server can't be one of an agent's"],
   mcp_transport_forbidden: [400, "This installation does not start MCP servers as commands"],
+  // Schedules and triggers
+  cron_invalid: [400, "The cron expression is not valid, or never fires"],
+  unknown_time_zone: [400, "There is no such time zone"],
+  filter_invalid: [400, "The filter is not a schema Maru accepts"],
   // Limits and quota
   memory_full: [409, "The memory has no room for it"],
   rate_limited: [429, "Too many calls"],
@@ -113,6 +120,9 @@ export const ProblemDetail = Type.Object(
     line: Type.Optional(Type.Integer({ minimum: 1 })),
     column: Type.Optional(Type.Integer({ minimum: 1 })),
     suggestion: Type.Optional(Type.String()),
+    document: Type.Optional(
+      Type.Integer({ minimum: 1, description: "Of several manifests in one body: which of them, from 1" }),
+    ),
   },
   { additionalProperties: false },
 );

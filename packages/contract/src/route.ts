@@ -20,10 +20,14 @@ export interface RouteContract {
   /** Content types read besides `application/json`; the body is then handed over as text. */
   readonly bodyTypes?: readonly string[];
   readonly replies: { readonly [status: number]: TSchema | null };
+  /** The most a body may have, where that is not the server's own limit. */
+  readonly bodyBytes?: number;
   /** Set when `Accept: text/event-stream` answers the events of the run instead. */
   readonly events?: TSchema;
   /** Set when `Accept: text/csv` answers the same as a table. */
   readonly csv?: true;
+  /** What a success may be instead of JSON of `replies`, by media type. */
+  readonly alternatives?: { readonly [mediaType: string]: TSchema };
   /** Set when the reply of 200 is bytes, of whatever type it says. */
   readonly bytes?: true;
   /** Problems beyond those every call can answer. */

@@ -1,5 +1,5 @@
 import Type from "typebox";
-import { DeltaEvent, DurableEvent, SnapshotEvent } from "./events.ts";
+import { DeltaEvent, DurableEvent, ProgressEvent, SnapshotEvent } from "./events.ts";
 import { AgentManifest, OnThreadBusy } from "./manifest.ts";
 import * as m from "./memory.ts";
 import * as o from "./objects.ts";
@@ -7,8 +7,10 @@ import { SECRET_LIMITS } from "./objects.ts";
 import { operatorRoutes } from "./operator-routes.ts";
 import * as p from "./policy.ts";
 import type { RouteContract } from "./route.ts";
+import * as sc from "./schedules.ts";
 import { closed, Id, Instant, Metadata, Nullable, Page, PageQuery, Text } from "./schema.ts";
 import { MemoryScope, NAME_PATTERN } from "./tools.ts";
+import * as tr from "./triggers.ts";
 import * as w from "./webhooks.ts";
 
 const DeploymentParam = Type.Object({ deployment: Type.String({ pattern: NAME_PATTERN }) }, closed);
@@ -22,6 +24,8 @@ const Password = Text(200, 10);
 const AgentParam = Type.Object({ agent: Type.String({ pattern: NAME_PATTERN }) }, closed);
 const RunParam = Type.Object({ run: Id("run") }, closed);
 const ModelParam = Type.Object({ model: Type.String({ pattern: "^[A-Za-z0-9._-]{1,128}$" }) }, closed);
+const ScheduleParam = Type.Object({ schedule: Id("schedule") }, closed);
+const TriggerParam = Type.Object({ trigger: Id("trigger") }, closed);
 const WebhookParam = Type.Object({ webhook: Id("webhook") }, closed);
 const ThreadParam = Type.Object({ thread: Id("thread") }, closed);
 /** Any name: one that no secret can have is told so by PUT, and is not found otherwise. */
@@ -123,6 +127,20 @@ const QUOTA_PROBLEMS = [
   "concurrency_exceeded",
   "queue_full",
   "run_too_large",
+] as const;
+
+/** Whatever the sender sends: what of it is used, the trigger says. */
+const Hook = Type.Unknown({ description: "JSON of at most 256 KiB" });
+const HOOK_PROBLEMS = [
+  "invalid_credentials",
+  "invalid_string",
+  "body_too_deep",
+  "trigger_disabled",
+  "deployment_paused",
+  "idempotency_mismatch",
+  "thread_busy",
+  "thread_full",
+  ...QUOTA_PROBLEMS,
 ] as const;
 
 export const routes = {
@@ -243,13 +261,15 @@ export const routes = {
     tag: "deployments",
     summary: "Deploy a manifest: creates or rolls forward; the same manifest again changes nothing",
     description:
-      "With `dry_run=true` the reply is the plan and nothing is written. `If-Match` guards against a lost update.",
+      "With `dry_run=true` the reply is the plan and nothing is written. `If-Match` guards against a lost update. Several manifests " +
+      "with `---` between them are deployed together or not at all, and answered as `application/vnd.maru.deploy-results+json`.",
     access: "agents:write",
     query: Type.Object({ dry_run: Type.Optional(Type.Boolean()), note: Type.Optional(Note) }, closed),
     headers: IfMatch,
     body: AgentManifest,
     bodyTypes: YAML,
     replies: { 200: o.DeployResult, 201: o.DeployResult },
+    alternatives: { [o.DEPLOY_RESULTS_TYPE]: o.DeployResults },
     problems: [
       "manifest_syntax",
       "manifest_too_deep",
@@ -257,9 +277,18 @@ export const routes = {
       "yaml_alias_forbidden",
       "yaml_tag_forbidden",
       "duplicate_key",
+      "invalid_string",
+      "unresolved_reference",
       "unsupported_version",
       "invalid_name",
+      "invalid_header",
+      "duplicate_deployment",
       "duplicate_tool",
+      "duplicate_model",
+      "model_unserved",
+      "traffic_invalid",
+      "unknown_agent",
+      "agent_cycle",
       "unknown_model",
       "limit_out_of_range",
       "tool_schema_invalid",
@@ -299,6 +328,18 @@ export const routes = {
     access: "agents:read",
     params: Type.Object({ deployment: Type.String({ pattern: NAME_PATTERN }) }, closed),
     replies: { 200: o.Deployment },
+  },
+  getDeploymentManifest: {
+    method: "GET",
+    path: "/v1/deployments/{deployment}/manifest",
+    tag: "deployments",
+    summary: "The manifest of the deployment as it is: deployed again it changes nothing",
+    description:
+      "YAML, or JSON where `Accept` names it. Defaults are left out. Of a canary it is the new revision's, with its part of the traffic and its rule.",
+    access: "agents:read",
+    params: DeploymentParam,
+    replies: { 200: AgentManifest },
+    alternatives: { "application/yaml": Type.String() },
   },
   deleteDeployment: {
     method: "DELETE",
@@ -444,6 +485,17 @@ export const routes = {
     params: RevisionParam,
     replies: { 200: o.Revision },
   },
+  getRevisionManifest: {
+    method: "GET",
+    path: "/v1/agents/{agent}/revisions/{number}/manifest",
+    tag: "agents",
+    summary: "The manifest of a revision, without what it says of a deployment",
+    description: "YAML, or JSON where `Accept` names it. Defaults are left out.",
+    access: "agents:read",
+    params: RevisionParam,
+    replies: { 200: AgentManifest },
+    alternatives: { "application/yaml": Type.String() },
+  },
   labelRevision: {
     method: "PATCH",
     path: "/v1/agents/{agent}/revisions/{number}",
@@ -494,7 +546,7 @@ export const routes = {
     headers: Type.Object({ prefer: Type.Optional(Type.String({ maxLength: 200 })) }),
     body: CreateRun,
     replies: { 200: o.Run, 202: o.Run },
-    events: Type.Union([DurableEvent, DeltaEvent, SnapshotEvent]),
+    events: Type.Union([DurableEvent, DeltaEvent, SnapshotEvent, ProgressEvent]),
     problems: ["not_found", "thread_busy", "thread_full", "deployment_paused", ...QUOTA_PROBLEMS],
     idempotent: true,
   },
@@ -511,6 +563,8 @@ export const routes = {
         deployment: Type.Optional(Type.String({ pattern: NAME_PATTERN })),
         thread_id: Type.Optional(Id("thread")),
         parent_run_id: Type.Optional(Id("run")),
+        schedule_id: Type.Optional(Id("schedule")),
+        trigger_id: Type.Optional(Id("trigger")),
       },
       closed,
     ),
@@ -548,7 +602,7 @@ export const routes = {
       204: null,
     },
     problems: ["payload_expired"],
-    events: Type.Union([DurableEvent, DeltaEvent, SnapshotEvent]),
+    events: Type.Union([DurableEvent, DeltaEvent, SnapshotEvent, ProgressEvent]),
   },
   listRunSteps: {
     method: "GET",
@@ -1000,6 +1054,191 @@ export const routes = {
     ),
     replies: { 200: Page(o.UsageRecord) },
     csv: true,
+  },
+  // --- schedules
+  createSchedule: {
+    method: "POST",
+    path: "/v1/schedules",
+    tag: "schedules",
+    summary: "Have a deployment run by the clock",
+    access: "schedules:write",
+    body: sc.NewSchedule,
+    replies: { 201: sc.Schedule },
+    problems: ["cron_invalid", "unknown_time_zone", "template_error", "limit_out_of_range", "name_taken", "not_found"],
+    idempotent: true,
+  },
+  listSchedules: {
+    method: "GET",
+    path: "/v1/schedules",
+    tag: "schedules",
+    summary: "The workspace's schedules, newest first",
+    access: "schedules:read",
+    query: page,
+    replies: { 200: Page(sc.Schedule) },
+  },
+  getSchedule: {
+    method: "GET",
+    path: "/v1/schedules/{schedule}",
+    tag: "schedules",
+    summary: "One schedule, with its next fire times",
+    access: "schedules:read",
+    params: ScheduleParam,
+    replies: { 200: sc.Schedule },
+  },
+  updateSchedule: {
+    method: "PATCH",
+    path: "/v1/schedules/{schedule}",
+    tag: "schedules",
+    summary: "Change, pause or resume a schedule",
+    description:
+      "One that is resumed, or whose cron, time_zone or jitter changes, fires next as from now: nothing is caught up on. What a schedule " +
+      "was made to run counts against the key that made it, whoever changes it.",
+    access: "schedules:write",
+    params: ScheduleParam,
+    headers: IfMatch,
+    body: sc.ScheduleChange,
+    replies: { 200: sc.Schedule },
+    problems: [
+      "cron_invalid",
+      "unknown_time_zone",
+      "template_error",
+      "limit_out_of_range",
+      "name_taken",
+      "precondition_failed",
+    ],
+  },
+  deleteSchedule: {
+    method: "DELETE",
+    path: "/v1/schedules/{schedule}",
+    tag: "schedules",
+    summary: "Delete a schedule and its log; runs it started go on",
+    access: "schedules:write",
+    params: ScheduleParam,
+    headers: IfMatch,
+    replies: { 204: null },
+    problems: ["precondition_failed"],
+  },
+  runSchedule: {
+    method: "POST",
+    path: "/v1/schedules/{schedule}/run",
+    tag: "schedules",
+    summary: "Start a schedule's run now, whatever its clock, overlap or pause says",
+    access: "schedules:write",
+    params: ScheduleParam,
+    replies: { 202: o.Run },
+    problems: ["thread_busy", "thread_full", "deployment_paused", ...QUOTA_PROBLEMS],
+    idempotent: true,
+  },
+  listScheduleFires: {
+    method: "GET",
+    path: "/v1/schedules/{schedule}/fires",
+    tag: "schedules",
+    summary: "What became of a schedule's fire times, the newest first: the last 500",
+    access: "schedules:read",
+    params: ScheduleParam,
+    query: page,
+    replies: { 200: Page(sc.ScheduleFire) },
+  },
+  // --- triggers
+  createTrigger: {
+    method: "POST",
+    path: "/v1/triggers",
+    tag: "triggers",
+    summary: "Have a deployment run when something is sent to a URL; the reply is the only time the secret is shown",
+    access: "triggers:write",
+    body: tr.NewTrigger,
+    replies: { 201: tr.TriggerWithSecret },
+    problems: ["template_error", "filter_invalid", "limit_out_of_range", "name_taken", "not_found"],
+    idempotent: true,
+  },
+  listTriggers: {
+    method: "GET",
+    path: "/v1/triggers",
+    tag: "triggers",
+    summary: "The workspace's triggers, newest first",
+    access: "triggers:read",
+    query: page,
+    replies: { 200: Page(tr.Trigger) },
+  },
+  getTrigger: {
+    method: "GET",
+    path: "/v1/triggers/{trigger}",
+    tag: "triggers",
+    summary: "One trigger",
+    access: "triggers:read",
+    params: TriggerParam,
+    replies: { 200: tr.Trigger },
+  },
+  updateTrigger: {
+    method: "PATCH",
+    path: "/v1/triggers/{trigger}",
+    tag: "triggers",
+    summary: "Change a trigger, or have it take nothing for a while",
+    access: "triggers:write",
+    params: TriggerParam,
+    headers: IfMatch,
+    body: tr.TriggerChange,
+    replies: { 200: tr.Trigger },
+    problems: ["template_error", "filter_invalid", "name_taken", "precondition_failed"],
+  },
+  deleteTrigger: {
+    method: "DELETE",
+    path: "/v1/triggers/{trigger}",
+    tag: "triggers",
+    summary: "Delete a trigger and its log; runs it started go on",
+    access: "triggers:write",
+    params: TriggerParam,
+    headers: IfMatch,
+    replies: { 204: null },
+    problems: ["precondition_failed"],
+  },
+  rotateTriggerSecret: {
+    method: "POST",
+    path: "/v1/triggers/{trigger}/rotate-secret",
+    tag: "triggers",
+    summary: "Have a new secret; the one before it is good for a day more",
+    access: "triggers:write",
+    params: TriggerParam,
+    replies: { 200: tr.TriggerWithSecret },
+    idempotent: true,
+  },
+  listTriggerDeliveries: {
+    method: "GET",
+    path: "/v1/triggers/{trigger}/deliveries",
+    tag: "triggers",
+    summary: "What came in to a trigger and what became of it, the newest first: the last 100",
+    access: "triggers:read",
+    params: TriggerParam,
+    query: page,
+    replies: { 200: Page(tr.TriggerDelivery) },
+  },
+  receiveHook: {
+    method: "POST",
+    path: "/v1/hooks/{trigger}",
+    tag: "triggers",
+    summary: "Send something to a trigger: a token in Authorization: Bearer or X-Maru-Token, or a signature",
+    description:
+      "202: a run was started, or the body does not fit the trigger's filter. 200: the same delivery came before, and this is its run.",
+    access: "public",
+    params: TriggerParam,
+    body: Hook,
+    bodyTypes: ["application/json"],
+    bodyBytes: tr.TRIGGER_LIMITS.bodyBytes,
+    replies: { 200: tr.HookReply, 202: tr.HookReply },
+    problems: HOOK_PROBLEMS,
+  },
+  receiveHookByToken: {
+    method: "POST",
+    path: "/v1/hooks/{trigger}/{token}",
+    tag: "triggers",
+    summary: "The same with the token in the path, for senders that can set no header",
+    access: "public",
+    params: Type.Object({ trigger: Id("trigger"), token: Type.String({ maxLength: 128 }) }, closed),
+    body: Hook,
+    bodyTypes: ["application/json"],
+    bodyBytes: tr.TRIGGER_LIMITS.bodyBytes,
+    replies: { 200: tr.HookReply, 202: tr.HookReply },
+    problems: HOOK_PROBLEMS,
   },
   // --- webhooks
   createWebhook: {

@@ -1,4 +1,5 @@
 import Type, { type Static } from "typebox";
+import { durationText, sizeText } from "./units.ts";
 
 /** What a manifest says of its tools, and what a revision keeps of them. */
 const closed = { additionalProperties: false } as const;
@@ -8,6 +9,8 @@ export const NAME_PATTERN = "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$";
 /** K-EXAONE's hosts accept function names of this form only (Friendli's OpenAPI document). */
 export const TOOL_NAME_PATTERN = "^[A-Za-z0-9_-]{1,64}$";
 
+export const DURATION_PATTERN = "^[0-9]+(?:\\.[0-9]+)?(?:ms|s|m|h|d)$";
+export const SIZE_PATTERN = "^[0-9]+(?:\\.[0-9]+)?(?:B|KB|KiB|MB|MiB)$";
 /** Leaves room for the name of a server's tool. */
 export const MCP_NAME_PATTERN = "^[A-Za-z0-9_-]{1,32}$";
 
@@ -18,6 +21,8 @@ export const LIMITS = {
   parallelTools: { default: 4, min: 1, max: 16 },
   toolOutputBytes: { default: 65_536, min: 256, max: 1_048_576 },
   identicalCalls: { default: 3, min: 1, max: 20 },
+  /** Of what a canary is judged by. */
+  canaryMs: { min: 1, max: 2_592_000_000 },
   waitMs: { default: 86_400_000, min: 1_000, max: 2_592_000_000 },
   codeTimeoutMs: { default: 5_000, min: 100, max: 30_000 },
   codeMemoryBytes: { default: 33_554_432, min: 16_777_216, max: 134_217_728 },
@@ -50,20 +55,38 @@ export const LIMITS = {
   agentDepth: 5,
   fallbacks: 5,
   manifestBytes: 65_536,
+  /** Of manifests that are deployed together: how many, and how large they are in all. */
+  manifestsAtOnce: 20,
+  manifestsBytes: 262_144,
   manifestDepth: 32,
 } as const;
 
 /** The tool by which a structured answer is handed in; no tool of a manifest with `spec.output` may have its name. */
 export const SUBMIT_TOOL = "submit_result";
 
-export const Duration = Type.String({
-  pattern: "^[0-9]+(?:\\.[0-9]+)?(?:ms|s|m|h|d)$",
-  description: "A length of time: 500ms, 10s, 10m, 1h, 7d",
-});
-export const ByteSize = Type.Union([
-  Type.Integer({ minimum: 1 }),
-  Type.String({ pattern: "^[0-9]+(?:\\.[0-9]+)?(?:B|KB|KiB|MB|MiB)$" }),
-]);
+interface Bounds {
+  readonly default?: number;
+  readonly min: number;
+  readonly max: number;
+}
+/** `Default: 20; 1 to 200` */
+export const bounds = ({ min, max, ...limit }: Bounds, show: (value: number) => string = String): string =>
+  `${limit.default === undefined ? "" : `Default: ${show(limit.default)}; `}${show(min)} to ${show(max)}`;
+
+/** A length of time as a person writes it. */
+export const durationOf = (meaning: string, limit?: Bounds) =>
+  Type.String({
+    pattern: DURATION_PATTERN,
+    description: `${meaning}: 500ms, 10s, 10m, 1h or 7d${limit === undefined ? "" : `. ${bounds(limit, durationText)}`}`,
+  });
+export const Duration = durationOf("A length of time");
+
+/** A number of bytes as a person writes it. */
+export const sizeOf = (meaning: string, limit?: Bounds) =>
+  Type.Union([Type.Integer({ minimum: 1 }), Type.String({ pattern: SIZE_PATTERN })], {
+    description: `${meaning}: a number of bytes, or with a unit, 64KiB or 1MiB${limit === undefined ? "" : `. ${bounds(limit, sizeText)}`}`,
+  });
+export const ByteSize = sizeOf("A size");
 
 export const EffectClass = Type.Enum(["safe", "idempotent", "at_most_once"], {
   description:
@@ -76,7 +99,12 @@ export const Approval = Type.Union(
   [
     Type.Enum(["always", "never"]),
     Type.Object(
-      { when: Type.Object({}, { additionalProperties: true, description: "JSON Schema of the arguments" }) },
+      {
+        when: Type.Object(
+          {},
+          { additionalProperties: true, description: "JSON Schema: calls whose arguments fit it wait for a person" },
+        ),
+      },
       closed,
     ),
   ],
@@ -93,7 +121,14 @@ export const OnUnknown = Type.Enum(["tell_model", "fail", "ask"], {
 export type OnUnknown = Static<typeof OnUnknown>;
 export const Annotations = Type.Object(
   {
-    title: Type.Optional(Type.String({ minLength: 1, maxLength: 128, pattern: "^[^\\u0000-\\u001f]*$" })),
+    title: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 128,
+        pattern: "^[^\\u0000-\\u001f]*$",
+        description: "What people call it. Default: its name",
+      }),
+    ),
     readOnly: Type.Optional(Type.Boolean({ description: "It changes nothing. Default: true for GET and HEAD" })),
     destructive: Type.Optional(
       Type.Boolean({ description: "What it changes may not be undone. Default: true for DELETE" }),
@@ -129,11 +164,7 @@ const Response = Type.Object(
           "What the reply must be: JSON, text, or anything (what is not text is kept beside the prompt). Default: any, with select json",
       }),
     ),
-    maxBytes: Type.Optional(
-      Type.Union([...ByteSize.anyOf], {
-        description: "Of the reply, all pages together; more is an error. Default and maximum: 8MiB",
-      }),
-    ),
+    maxBytes: Type.Optional(sizeOf("Of the reply, all pages together; more is an error", LIMITS.responseBytes)),
   },
   { ...closed, description: "What of a reply the model reads. Errors (HTTP 400 and above) are read whole" },
 );
@@ -167,21 +198,53 @@ const Pagination = Type.Object(
   { ...closed, description: "Reads further pages of a list; only for tools that are safe. Default: only the first" },
 );
 
-const ToolName = Type.String({ pattern: TOOL_NAME_PATTERN });
-const Parameters = Type.Object({}, { additionalProperties: true, description: "JSON Schema of the arguments" });
+const ToolName = Type.String({
+  pattern: TOOL_NAME_PATTERN,
+  description: "What the model calls it: 1 to 64 letters, digits, underscores and hyphens",
+});
+const kind = <Name extends string>(name: Name) => Type.Literal(name, { description: "The kind of tool" });
+const ToolDescription = Type.String({
+  minLength: 1,
+  maxLength: 4_096,
+  description: "What it does, what for and when: all the model knows of it beside its parameters",
+});
+const Parameters = Type.Object(
+  {},
+  {
+    additionalProperties: true,
+    description: "JSON Schema of the arguments, `type: object`. Default: no arguments",
+    examples: [{ type: "object", properties: { city: { type: "string" } }, required: ["city"] }],
+  },
+);
 
 export const HttpToolManifest = Type.Object(
   {
     name: ToolName,
-    type: Type.Literal("http"),
-    description: Type.String({ minLength: 1, maxLength: 4_096 }),
+    type: kind("http"),
+    description: ToolDescription,
     parameters: Type.Optional(Parameters),
     request: Type.Object(
       {
-        method: Type.Optional(Type.Enum(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])),
-        url: Type.String({ minLength: 1, maxLength: 2_048, description: "`{name}` is replaced by the argument" }),
-        headers: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 4_096 }))),
-        query: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 2_048 }))),
+        method: Type.Optional(
+          Type.Enum(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], { description: "Default: GET" }),
+        ),
+        url: Type.String({
+          minLength: 1,
+          maxLength: 2_048,
+          description: "Where it goes; `{name}` in its path and query is replaced by the argument",
+          examples: ["https://api.example.com/weather?city={city}"],
+        }),
+        headers: Type.Optional(
+          Type.Record(Type.String(), Type.String({ maxLength: 4_096, description: "A template" }), {
+            description: "By name; values are templates and may have secrets",
+            examples: [{ Authorization: "Bearer ${secrets.WEATHER_KEY}" }],
+          }),
+        ),
+        query: Type.Optional(
+          Type.Record(Type.String(), Type.String({ maxLength: 2_048, description: "A template" }), {
+            description: "Parameters beside the URL's own, by name; values are templates and may have secrets",
+          }),
+        ),
         body: Type.Optional(
           Type.Unknown({
             description: "JSON sent as the body; a string that is just `{name}` becomes the argument itself",
@@ -205,7 +268,7 @@ export const HttpToolManifest = Type.Object(
           ),
         ),
       },
-      closed,
+      { ...closed, description: "What is sent" },
     ),
     response: Type.Optional(Response),
     pagination: Type.Optional(Pagination),
@@ -226,30 +289,25 @@ export const HttpToolManifest = Type.Object(
           "Redirects followed, each through the guard; another server gets no header that has a secret. Default: 0, a redirect is an error",
       }),
     ),
-    timeout: Type.Optional(Duration),
+    timeout: Type.Optional(durationOf("Of the whole call", LIMITS.toolTimeoutMs)),
     effect: Type.Optional(EffectClass),
     approval: Type.Optional(Approval),
     on_unknown: Type.Optional(OnUnknown),
     annotations: Type.Optional(Annotations),
   },
-  closed,
+  { ...closed, description: "A templated HTTP request" },
 );
 
-export const BuiltinName = Type.Enum([
-  "calculator",
-  "current_time",
-  "date_math",
-  "http_fetch",
-  "json_query",
-  "regex",
-  "text_diff",
-]);
+export const BuiltinName = Type.Enum(
+  ["calculator", "current_time", "date_math", "http_fetch", "json_query", "regex", "text_diff"],
+  { description: "Which one; also what the model calls it" },
+);
 export type BuiltinName = Static<typeof BuiltinName>;
 
 export const BuiltinToolManifest = Type.Object(
   {
     name: BuiltinName,
-    type: Type.Literal("builtin"),
+    type: kind("builtin"),
     hosts: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 260 }), {
         minItems: 1,
@@ -261,30 +319,36 @@ export const BuiltinToolManifest = Type.Object(
     ),
     approval: Type.Optional(Approval),
   },
-  closed,
+  { ...closed, description: "A tool of the platform's own" },
 );
 
 export const ClientToolManifest = Type.Object(
   {
     name: ToolName,
-    type: Type.Literal("client"),
-    description: Type.String({ minLength: 1, maxLength: 4_096 }),
+    type: kind("client"),
+    description: ToolDescription,
     parameters: Type.Optional(Parameters),
   },
   { ...closed, description: "A tool the caller runs: the run waits for its result" },
 );
 
 const codeLimits = {
-  timeout: Type.Optional(Duration),
-  memory: Type.Optional(ByteSize),
+  timeout: Type.Optional(durationOf("For the code; waiting for a free process does not count", LIMITS.codeTimeoutMs)),
+  memory: Type.Optional(sizeOf("What the code may allocate", LIMITS.codeMemoryBytes)),
   approval: Type.Optional(Approval),
 };
 
 export const CodeToolManifest = Type.Object(
   {
     name: ToolName,
-    type: Type.Literal("code"),
-    description: Type.Optional(Type.String({ minLength: 1, maxLength: 4_096 })),
+    type: kind("code"),
+    description: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 4_096,
+        description: "What the model is told of it. Default: what it can do, and its limits",
+      }),
+    ),
     ...codeLimits,
   },
   { ...closed, description: "JavaScript that the model writes, run in a sandbox" },
@@ -293,8 +357,8 @@ export const CodeToolManifest = Type.Object(
 export const FunctionToolManifest = Type.Object(
   {
     name: ToolName,
-    type: Type.Literal("function"),
-    description: Type.String({ minLength: 1, maxLength: 4_096 }),
+    type: kind("function"),
+    description: ToolDescription,
     parameters: Type.Optional(Parameters),
     source: Type.String({
       minLength: 1,
@@ -307,7 +371,14 @@ export const FunctionToolManifest = Type.Object(
   { ...closed, description: "A JavaScript function of your own, run in a sandbox" },
 );
 
-const McpToolNames = Type.Array(Type.String({ minLength: 1, maxLength: 128 }), { maxItems: 128 });
+const McpToolNames = (description: string) =>
+  Type.Array(
+    Type.String({ minLength: 1, maxLength: 128, description: "A name of the server's; * stands for any text" }),
+    {
+      maxItems: 128,
+      description,
+    },
+  );
 
 export const McpToolManifest = Type.Object(
   {
@@ -315,25 +386,46 @@ export const McpToolManifest = Type.Object(
       pattern: MCP_NAME_PATTERN,
       description: "The model knows the server's tools by this name, `_` and their own",
     }),
-    type: Type.Literal("mcp"),
-    url: Type.Optional(Type.String({ minLength: 1, maxLength: 2_048 })),
+    type: kind("mcp"),
+    url: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 2_048,
+        description: "Of a server that is reached over HTTP",
+        examples: ["https://mcp.example.com/mcp"],
+      }),
+    ),
     transport: Type.Optional(
       Type.Enum(["auto", "streamable-http", "sse"], {
         description:
           "auto: streamable HTTP, and HTTP with SSE (2024-11-05) where the server has no more. Default: auto",
       }),
     ),
-    headers: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 4_096 }))),
+    headers: Type.Optional(
+      Type.Record(Type.String(), Type.String({ maxLength: 4_096, description: "May have secrets" }), {
+        description: "Sent with every request, by name. Default: none",
+      }),
+    ),
     command: Type.Optional(
       Type.String({ minLength: 1, maxLength: 1_024, description: "A server on stdio, for local development only" }),
     ),
-    args: Type.Optional(Type.Array(Type.String({ maxLength: 4_096 }), { maxItems: 64 })),
-    env: Type.Optional(Type.Record(Type.String(), Type.String({ maxLength: 4_096 }))),
-    allow: Type.Optional(McpToolNames),
-    deny: Type.Optional(McpToolNames),
-    timeout: Type.Optional(Duration),
+    args: Type.Optional(
+      Type.Array(Type.String({ maxLength: 4_096 }), { maxItems: 64, description: "Of the command. Default: none" }),
+    ),
+    env: Type.Optional(
+      Type.Record(Type.String(), Type.String({ maxLength: 4_096, description: "May have secrets" }), {
+        description: "Environment of the command. Default: none",
+      }),
+    ),
+    allow: Type.Optional(McpToolNames("Tools the model may call. Default: all")),
+    deny: Type.Optional(McpToolNames("Tools it may not call, even when allowed. Default: none")),
+    timeout: Type.Optional(durationOf("Of a whole call", LIMITS.toolTimeoutMs)),
     effect: Type.Optional(EffectClass),
-    effects: Type.Optional(Type.Record(Type.String(), EffectClass)),
+    effects: Type.Optional(
+      Type.Record(Type.String(), EffectClass, {
+        description: "By the server's name of a tool: what a repeat of it may do",
+      }),
+    ),
     trustAnnotations: Type.Optional(
       Type.Boolean({
         description:
@@ -341,7 +433,9 @@ export const McpToolManifest = Type.Object(
       }),
     ),
     approval: Type.Optional(Approval),
-    approvals: Type.Optional(Type.Record(Type.String(), Approval)),
+    approvals: Type.Optional(
+      Type.Record(Type.String(), Approval, { description: "By the server's name of a tool: who has to approve it" }),
+    ),
     on_unknown: Type.Optional(OnUnknown),
   },
   { ...closed, description: "The tools of an MCP server, as they are when the agent is deployed" },
@@ -356,7 +450,7 @@ export type MemoryScope = Static<typeof MemoryScope>;
 export const MemoryToolManifest = Type.Object(
   {
     name: Type.String({ pattern: "^[A-Za-z0-9_-]{1,57}$", description: "Its tools are NAME_get, NAME_set and so on" }),
-    type: Type.Literal("memory"),
+    type: kind("memory"),
     description: Type.Optional(
       Type.String({ minLength: 1, maxLength: 1_024, description: "What it is for; each of its tools begins with it" }),
     ),
@@ -368,10 +462,10 @@ export const MemoryToolManifest = Type.Object(
       Type.Integer({
         minimum: LIMITS.memoryResults.min,
         maximum: LIMITS.memoryResults.max,
-        description: "Items a search answers",
+        description: `Items a search answers. ${bounds(LIMITS.memoryResults)}`,
       }),
     ),
-    ttl: Type.Optional(Duration),
+    ttl: Type.Optional(durationOf("How long it remembers what is written. Without it, for good", LIMITS.memoryTtlMs)),
     approval: Type.Optional(Approval),
   },
   { ...closed, description: "What the agent remembers from run to run" },
@@ -392,7 +486,7 @@ export const OpenApiToolManifest = Type.Object(
       maxLength: 32,
       description: "Names the entry, and begins its tools' names unless toolPrefix is given",
     }),
-    type: Type.Literal("openapi"),
+    type: kind("openapi"),
     document: Type.Object(
       {
         url: Type.Optional(
@@ -423,10 +517,14 @@ export const OpenApiToolManifest = Type.Object(
       ),
     ),
     headers: Type.Optional(
-      Type.Record(Type.String(), Type.String({ maxLength: 4_096 }), { description: "Sent with every call" }),
+      Type.Record(Type.String(), Type.String({ maxLength: 4_096, description: "May have secrets" }), {
+        description: "Sent with every call, by name. Default: none",
+      }),
     ),
     query: Type.Optional(
-      Type.Record(Type.String(), Type.String({ maxLength: 2_048 }), { description: "Sent with every call" }),
+      Type.Record(Type.String(), Type.String({ maxLength: 2_048, description: "May have secrets" }), {
+        description: "Sent with every call, by name. Default: none",
+      }),
     ),
     auth: Type.Optional(
       Type.Record(
@@ -447,14 +545,14 @@ export const OpenApiToolManifest = Type.Object(
         { maxProperties: 16, description: "Credentials by the name of the document's security scheme" },
       ),
     ),
-    timeout: Type.Optional(Duration),
+    timeout: Type.Optional(durationOf("Of a whole call", LIMITS.toolTimeoutMs)),
     approval: Type.Optional(Approval),
     on_unknown: Type.Optional(OnUnknown),
     overrides: Type.Optional(
       Type.Array(
         Type.Object(
           {
-            operations: Type.Array(Selector, { minItems: 1, maxItems: LIMITS.selectors }),
+            operations: Type.Array(Selector, { minItems: 1, maxItems: LIMITS.selectors, description: "Which" }),
             effect: Type.Optional(EffectClass),
             approval: Type.Optional(Approval),
           },
@@ -476,7 +574,7 @@ export const OpenApiToolManifest = Type.Object(
 export const AgentToolManifest = Type.Object(
   {
     name: ToolName,
-    type: Type.Literal("agent"),
+    type: kind("agent"),
     description: Type.String({ minLength: 1, maxLength: 4_096, description: "What the agent is good for" }),
     deployment: Type.String({
       pattern: NAME_PATTERN,
@@ -494,7 +592,7 @@ export const AgentToolManifest = Type.Object(
               "Of this run's own tokens, the most that a call may use. Default: an equal share of what is left",
           }),
         },
-        closed,
+        { ...closed, description: "How much of this run a call may take" },
       ),
     ),
     approval: Type.Optional(Approval),
@@ -611,7 +709,7 @@ export interface FunctionToolSpec {
 export interface OpenApiToolSpec {
   readonly type: "openapi";
   readonly name: string;
-  /** `inline` is there until the entry is pinned. */
+  /** As the manifest has it; calls go by what is pinned. */
   readonly document: { readonly url?: string; readonly inline?: { readonly [key: string]: unknown } };
   /** Not there = the document's. */
   readonly server?: string;

@@ -16,6 +16,8 @@ export const WEBHOOK_PATTERNS = [
   "quota.*",
   "quota.threshold_reached",
   "quota.window_ending",
+  "schedule.*",
+  "schedule.missed",
 ] as const;
 
 const fields = {

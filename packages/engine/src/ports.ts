@@ -9,7 +9,7 @@ import type {
 } from "@maru/contract";
 import type { AnswerClass } from "@maru/model";
 import type { ChildCall, Claim, JournalWrite, StoredEvent, WriteResult } from "@maru/store";
-import type { Attachment, ToolSet } from "@maru/tools";
+import type { Attachment, Progress, ToolSet } from "@maru/tools";
 
 /** A model a run may use, and the way to it. */
 export interface ModelRoute {
@@ -95,6 +95,8 @@ export interface JournalPort {
 export interface LivePort {
   /** The epoch tells a step's text from that of a worker which lost the run in the middle of it. */
   delta(claim: Claim, step: number, kind: ModelDelta["kind"], text: string): void;
+  /** How far a call is. */
+  progress(claim: Claim, step: number, at: Progress): void;
   committed(claim: Claim, events: readonly StoredEvent[]): void;
 }
 

@@ -177,7 +177,7 @@ function world(
         };
       },
     },
-    live: { delta: () => {}, committed: () => {} },
+    live: { delta: () => {}, progress: () => {}, committed: () => {} },
     clock: { now: () => 0, date: () => new Date("2026-01-01T00:00:00Z"), after: () => () => {} },
   };
   const claim: Claim = {

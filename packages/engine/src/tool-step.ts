@@ -49,6 +49,7 @@ export async function runTool(
     idempotencyKey: `${claim.runId}-${step.seq}`,
     epoch: claim.epoch,
     now: ports.clock.date(),
+    progress: (at) => ports.live.progress(claim, step.seq, at),
     maxOutputBytes: claim.spec.limits.toolOutputBytes,
     secrets: (names) => ports.tools.secrets(claim.workspaceId, claim.spec.name, names),
   });

@@ -39,6 +39,10 @@ export type WorkspaceClient = Pick<
   | "webhookEndpoint"
   | "webhookDelivery"
   | "secret"
+  | "schedule"
+  | "scheduleFire"
+  | "trigger"
+  | "triggerDelivery"
 >;
 
 export interface DatabaseOptions {

@@ -81,44 +81,61 @@ export function createDeployments(db: Database) {
 
   return {
     /**
-     * Creates or rolls forward; the same digest as the revision in force changes nothing.
-     * @throws Problem name_taken (the deployment's name belongs to another agent), precondition_failed
+     * Creates or rolls forward; the same digest as the revision in force changes nothing. Several are one statement: all of them or
+     * none. They are done in the order of their agents' names, so that two callers lock the same rows in one order.
+     * @throws Problem name_taken (a deployment's name belongs to another agent), precondition_failed
      */
-    async deploy(workspaceId: string, request: DeployRequest) {
+    async deploy(workspaceId: string, requests: readonly DeployRequest[]): Promise<Deployed[]> {
+      const order = requests
+        .map((request, index) => ({ request, index }))
+        .sort((a, b) => (a.request.spec.name < b.request.spec.name ? -1 : 1));
+      const parameters = order.map(({ request }) => ({
+        workspace_id: uuidOf("workspace", workspaceId),
+        agent_id: uuidOf("agent", newId("agent")),
+        deployment_id: uuidOf("deployment", newId("deployment")),
+        agent: request.spec.name,
+        deployment: request.deployment,
+        digest: request.digest,
+        spec: request.spec,
+        reserve_tokens: request.reserveTokens,
+        dry_run: request.dryRun,
+        if_match: request.ifMatch,
+        on_thread_busy: request.settings.onThreadBusy,
+        on_limit: request.settings.onLimit,
+        concurrency: request.settings.concurrency,
+        canary: request.rollout,
+        by: request.by,
+        note: request.note,
+      }));
       try {
-        const rows = await db.call<{ r: DeployRow }>("SELECT deploy_manifest($1) AS r", [
-          {
-            workspace_id: uuidOf("workspace", workspaceId),
-            agent_id: uuidOf("agent", newId("agent")),
-            deployment_id: uuidOf("deployment", newId("deployment")),
-            agent: request.spec.name,
-            deployment: request.deployment,
-            digest: request.digest,
-            spec: request.spec,
-            reserve_tokens: request.reserveTokens,
-            dry_run: request.dryRun,
-            if_match: request.ifMatch,
-            on_thread_busy: request.settings.onThreadBusy,
-            on_limit: request.settings.onLimit,
-            concurrency: request.settings.concurrency,
-            canary: request.rollout,
-            by: request.by,
-            note: request.note,
-          },
-        ]);
-        const { r } = only(rows);
-        return {
-          action: r.action,
-          before: r.before,
-          settingsBefore: r.settings_before,
-          revision: r.revision,
-          moved: r.moved,
-          trafficBefore: r.traffic_before,
-          traffic: r.traffic,
-        };
+        const rows = await db.call<{ r: DeployRow }>(
+          "SELECT deploy_manifest(value) AS r FROM jsonb_array_elements($1) WITH ORDINALITY ORDER BY ordinality",
+          [JSON.stringify(parameters)],
+        );
+        const results: Deployed[] = [];
+        for (const [place, { index }] of order.entries()) {
+          const { r } = rows[place] as { r: DeployRow };
+          results[index] = {
+            action: r.action,
+            before: r.before,
+            settingsBefore: r.settings_before,
+            revision: r.revision,
+            moved: r.moved,
+            trafficBefore: r.traffic_before,
+            traffic: r.traffic,
+          };
+        }
+        return results;
       } catch (error) {
+        const names = requests.map(({ deployment }) => deployment);
         return asProblem(error, {
-          MD001: () => new Problem("name_taken", `The deployment ${request.deployment} belongs to another agent.`),
+          MD001: () =>
+            new Problem(
+              "name_taken",
+              names.length === 1
+                ? `The deployment ${names[0]} belongs to another agent.`
+                : `One of the deployments ${names.join(", ")} belongs to another agent.`,
+            ),
           MD002: () => new Problem("precondition_failed", "Read the deployment again and repeat with its new ETag."),
         });
       }
@@ -320,6 +337,19 @@ export function createDeployments(db: Database) {
   };
 }
 export type Deployments = ReturnType<typeof createDeployments>;
+
+/** What became of a manifest, or would. */
+export interface Deployed {
+  readonly action: "create" | "update" | "unchanged";
+  readonly before: AgentSpec | null;
+  readonly settingsBefore: DeploySettings | null;
+  /** Null = of a dry run, one that is not there yet. */
+  readonly revision: number | null;
+  readonly moved: boolean;
+  /** Null = all to one. */
+  readonly trafficBefore: TrafficPart[] | null;
+  readonly traffic: TrafficPart[] | null;
+}
 
 interface DeployRow {
   readonly action: "create" | "update" | "unchanged";

@@ -11,8 +11,10 @@ import { createModels } from "./models.ts";
 import { createPolicies } from "./policy.ts";
 import { createQuotas } from "./quota.ts";
 import { createRuns } from "./runs.ts";
+import { createSchedules } from "./schedules.ts";
 import { createSecrets } from "./secrets.ts";
 import { createThreads } from "./threads.ts";
+import { createTriggers } from "./triggers.ts";
 import { createUpstreamSlots } from "./upstream.ts";
 import { createUsage } from "./usage.ts";
 import { createWebhookOutbox } from "./webhook-outbox.ts";
@@ -21,7 +23,7 @@ import { createWebhooks } from "./webhooks.ts";
 export type { Accounts, FoundApiKey, Session } from "./accounts.ts";
 export type { Artifacts, Kept, NewArtifact } from "./artifacts.ts";
 export type { Children, EndedChild } from "./children.ts";
-export type { CanaryState, Deployments, ReleaseRequest, StoredDeployment, ToolDrift } from "./deployments.ts";
+export type { CanaryState, Deployed, Deployments, ReleaseRequest, StoredDeployment, ToolDrift } from "./deployments.ts";
 export type { Claim, Journal, JournalWrite, NextRun, StepDone, StepIntent, WriteResult } from "./journal.ts";
 export type { LimitFields } from "./limits.ts";
 export { type Memory, type MemoryWriter, MemoryWriterLost } from "./memory.ts";
@@ -36,6 +38,15 @@ export {
 export { createPolicyReader, type Policies, type PolicyReader } from "./policy.ts";
 export { openRates } from "./rates.ts";
 export type { Answers, NewFork, NewRun, RunFilter, RunNotice, Runs, StoredEvent } from "./runs.ts";
+export type {
+  DueSchedule,
+  Fired,
+  ScheduleFields,
+  ScheduleMove,
+  Schedules,
+  StoredSchedule,
+  WaitingFire,
+} from "./schedules.ts";
 export { createSecretReader } from "./secret-reader.ts";
 export {
   type SealedSecret,
@@ -55,6 +66,7 @@ export {
   type ToolOutput,
   type Tried,
 } from "./steps.ts";
+export type { FoundTrigger, StoredTrigger, TriggerFields, Triggers } from "./triggers.ts";
 export type { UsageDimension } from "./usage.ts";
 export type { DueWebhook, WebhookOutbox, WebhookResult } from "./webhook-outbox.ts";
 export type { StoredWebhook, WebhookFields, Webhooks } from "./webhooks.ts";
@@ -79,8 +91,10 @@ export async function openStore(options: DatabaseOptions) {
     policies: createPolicies(db),
     quotas,
     runs: createRuns(db, quotas),
+    schedules: createSchedules(db, quotas),
     secrets: createSecrets(db),
     threads: createThreads(db),
+    triggers: createTriggers(db, quotas),
     /** On the Postgres queue backend, calls of upstream keys are paced here. */
     upstream: createUpstreamSlots(db),
     usage: createUsage(db),

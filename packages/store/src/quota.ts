@@ -74,8 +74,11 @@ export function createQuotas(db: Database) {
       return rows.map((row) => ({ ...row, expected: Number(row.expected), found: Number(row.found) }));
     },
 
-    /** Every window in force now. A workspace that never ran anything sees the window its first run would open. */
-    async get(workspaceId: string): Promise<Quota> {
+    /**
+     * Every window in force now. A workspace that never ran anything sees the window its first run would open, unless told only to
+     * look.
+     */
+    async get(workspaceId: string, { look = false } = {}): Promise<Quota> {
       let found = await state(workspaceId);
       const policy = policyOf(found);
       const now = new Date(found.now);
@@ -84,7 +87,7 @@ export function createQuotas(db: Database) {
       const opened = found.windows.some(
         ({ own, subject, ends_at }) => !own && subject === "workspace" && ends_at !== null,
       );
-      if (!opened && "startsAt" in window) {
+      if (!look && !opened && "startsAt" in window) {
         await openWindow(workspaceId, now);
         found = await state(workspaceId);
       }

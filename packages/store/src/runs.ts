@@ -98,6 +98,7 @@ export interface RunFilter {
   readonly deployment?: string;
   readonly threadId?: string;
   readonly parentRunId?: string;
+  readonly source?: { readonly kind: "schedule" | "trigger"; readonly id: string };
 }
 
 /** Runs as the API sees them. What workers do to a run is in `journal.ts`. */
@@ -117,27 +118,6 @@ export function createRuns(db: Database, quotas: Quotas) {
 
   const withWindow = windowOpener(quotas);
 
-  const refusals = (run: NewRun) => (error: unknown) => ({
-    MR001: () => new Problem("not_found", `There is no deployment named ${run.deployment}.`),
-    MR002: () => new Problem("not_found", `There is no thread ${run.threadId}.`),
-    MR003: () =>
-      new Problem(
-        "thread_busy",
-        "Wait for the thread's run to end, cancel it, or send on_thread_busy: enqueue or interrupt.",
-      ),
-    MR004: () => new Problem("idempotency_mismatch", "Use a new key for a new request."),
-    MQ003: () =>
-      new Problem("queue_full", "A thousand runs of the deployment wait: wait for some to end.", {
-        retryAfterMs: 1_000,
-      }),
-    MR006: () => {
-      const { reason } = sqlDetail(error) as { reason: string | null };
-      return new Problem("deployment_paused", `${reason === null ? "" : `${reason} `}Resume it, or try again later.`);
-    },
-    MR007: () => new Problem("not_found", `The agent of ${run.deployment} has no revision ${run.revision}.`),
-    MR005: () => new Problem("thread_full", "A hundred runs wait their turn in it: wait for some to end."),
-  });
-
   return {
     /**
      * Whether a run would be accepted now, and what it would hold.
@@ -146,7 +126,7 @@ export function createRuns(db: Database, quotas: Quotas) {
     async check(workspaceId: string, run: NewRun): Promise<Checked> {
       const attempt = async () =>
         only(await db.call<{ r: Checked }>("SELECT check_run($1) AS r", [newRunRow(workspaceId, run)])).r;
-      return withWindow(workspaceId, attempt, refusals(run));
+      return withWindow(workspaceId, attempt, runRefusals(run));
     },
 
     /**
@@ -155,7 +135,7 @@ export function createRuns(db: Database, quotas: Quotas) {
      * @throws Problem not_found, thread_busy, idempotency_mismatch, quota_exhausted, free_tier_ended
      */
     async create(workspaceId: string, run: NewRun): Promise<Created> {
-      return withWindow(workspaceId, () => insert(workspaceId, run), refusals(run));
+      return withWindow(workspaceId, () => insert(workspaceId, run), runRefusals(run));
     },
 
     async get(workspaceId: string, id: string): Promise<Run> {
@@ -170,12 +150,13 @@ export function createRuns(db: Database, quotas: Quotas) {
 
     /** Runs newest first; `before` is the id the page before ended with. */
     async list(workspaceId: string, filter: RunFilter, limit: number, before: string | null): Promise<Run[]> {
-      const rows = await db.call<{ r: RunRow[] }>("SELECT list_runs($1, $2, $3, $4, $5, $6, $7) AS r", [
+      const rows = await db.call<{ r: RunRow[] }>("SELECT list_runs($1, $2, $3, $4, $5, $6, $7, $8) AS r", [
         uuidOf("workspace", workspaceId),
         filter.status ?? null,
         filter.deployment ?? null,
         filter.threadId === undefined ? null : uuidOf("thread", filter.threadId),
         filter.parentRunId === undefined ? null : uuidOf("run", filter.parentRunId),
+        filter.source === undefined ? null : uuidOf(filter.source.kind, filter.source.id),
         before,
         limit,
       ]);
@@ -359,14 +340,36 @@ export function createRuns(db: Database, quotas: Quotas) {
 }
 export type Runs = ReturnType<typeof createRuns>;
 
+/** What the errors of `create_run` mean to who asked for the run. */
+export const runRefusals = (run: Pick<NewRun, "deployment" | "threadId" | "revision">) => (error: unknown) => ({
+  MR001: () => new Problem("not_found", `There is no deployment named ${run.deployment}.`),
+  MR002: () => new Problem("not_found", `There is no thread ${run.threadId}.`),
+  MR003: () =>
+    new Problem(
+      "thread_busy",
+      "Wait for the thread's run to end, cancel it, or send on_thread_busy: enqueue or interrupt.",
+    ),
+  MR004: () => new Problem("idempotency_mismatch", "Use a new key for a new request."),
+  MQ003: () =>
+    new Problem("queue_full", "A thousand runs of the deployment wait: wait for some to end.", {
+      retryAfterMs: 1_000,
+    }),
+  MR006: () => {
+    const { reason } = sqlDetail(error) as { reason: string | null };
+    return new Problem("deployment_paused", `${reason === null ? "" : `${reason} `}Resume it, or try again later.`);
+  },
+  MR007: () => new Problem("not_found", `The agent of ${run.deployment} has no revision ${run.revision}.`),
+  MR005: () => new Problem("thread_full", "A hundred runs wait their turn in it: wait for some to end."),
+});
+
 interface EventsRow {
   readonly ended: boolean;
   readonly payload_expired: boolean;
   readonly last_seq: number;
   readonly events: readonly StoredEvent[];
 }
-/** What `create_run` and `check_run` read. */
-const newRunRow = (workspaceId: string, run: NewRun) => ({
+/** What `create_run` and those who call it read. */
+export const newRunRow = (workspaceId: string, run: NewRun) => ({
   workspace_id: uuidOf("workspace", workspaceId),
   run_id: uuidOf("run", run.id),
   deployment: run.deployment,
@@ -394,7 +397,7 @@ export interface Checked {
     readonly remaining: number;
   }[];
 }
-interface CreatedRow {
+export interface CreatedRow {
   readonly run: RunRow;
   readonly replayed: boolean;
   readonly behind?: boolean;
@@ -409,7 +412,7 @@ type AnswerRow =
 type NextRow = Parameters<typeof nextRun>[0];
 
 /** A run as the SQL function `run_object` answers it. */
-interface RunRow {
+export interface RunRow {
   readonly id: string;
   readonly status: RunStatus;
   readonly deployment: string;
@@ -439,12 +442,14 @@ interface RunRow {
   readonly payload_expired_at: string | null;
   readonly parent_run: string | null;
   readonly parent_step: number | null;
+  readonly source_kind: "schedule" | "trigger" | null;
+  readonly source_id: string | null;
   readonly below_runs: number;
   readonly below_tokens: number;
   readonly below_cost_micros: number;
 }
 
-function runObject(row: RunRow): Run {
+export function runObject(row: RunRow): Run {
   return {
     id: idOf("run", row.id),
     status: row.status,
@@ -476,6 +481,8 @@ function runObject(row: RunRow): Run {
     forked_from:
       row.forked_from === null ? null : { run_id: idOf("run", row.forked_from), step: row.fork_step as number },
     parent: row.parent_run === null ? null : { run_id: idOf("run", row.parent_run), step: row.parent_step as number },
+    source:
+      row.source_kind === null ? null : { type: row.source_kind, id: idOf(row.source_kind, row.source_id as string) },
     descendants: { runs: row.below_runs, total_tokens: row.below_tokens, cost_micros: row.below_cost_micros },
     created_at: instant(row.created_at),
     started_at: instantOrNull(row.started_at),

@@ -41,6 +41,7 @@ export { isPublicAddress, urlRefusal } from "./egress/verdict.ts";
 export type {
   Attachment,
   PreparedTool,
+  Progress,
   ToolAnnotations,
   ToolCallContext,
   ToolCaller,
@@ -78,7 +79,7 @@ export const UNCALLED: ToolDeps = { egress: { request: uncalled }, policy: uncal
 export function prepareTools(specs: readonly ToolSpec[], deps: ToolDeps): ToolSet {
   const tools = new Map<string, PreparedTool>();
   // What others declared and a revision keeps may look like a reference, and is none.
-  const guard = createGuard(secretNamesIn(specs.map((spec) => ({ ...spec, pinned: null }))));
+  const guard = createGuard(secretNamesIn(specs.map((spec) => ({ ...spec, document: null, pinned: null }))));
   const all = specs.flatMap((spec) =>
     prepared(spec, deps).map((tool) => underPolicy({ ...tool, ...policyOf(spec, tool) }, spec.type, deps.policy)),
   );

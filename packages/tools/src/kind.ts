@@ -24,6 +24,8 @@ export interface ToolCallContext {
   readonly now: Date;
   /** What is longer is cut after the call, when secrets are out of it. A tool that cuts itself must leave this much whole. */
   readonly maxOutputBytes: number;
+  /** Tells whoever listens how far the call is. Not there = nobody does. */
+  progress?(at: Progress): void;
   /** Read at the moment of the call, for the run's workspace and agent; nothing keeps the values. */
   readonly secrets: SecretAccess;
 }
@@ -38,6 +40,13 @@ export interface ToolResult {
   readonly uncertain?: true;
   /** What came of the call and does not go into the prompt: pictures, sound, a file, or a text that was cut. Kept with the run. */
   readonly attachments?: readonly Attachment[];
+}
+
+/** How far a call is. */
+export interface Progress {
+  readonly progress: number;
+  readonly total?: number;
+  readonly message?: string;
 }
 
 /** Bytes a tool gave beside its text. */

@@ -66,7 +66,7 @@ function nameProblems(specs: readonly ToolSpec[]): ProblemDetail[] {
         problems.push({
           pointer: `/spec/tools/${index}`,
           code: "duplicate_tool",
-          detail: `There is a tool named ${name} already.`,
+          detail: `There is a tool named ${name} already: give one of them another name.`,
         });
       seen.add(name);
     }

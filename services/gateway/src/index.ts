@@ -7,6 +7,7 @@ import {
   ENDPOINT_KEYS,
   type RateStore,
   SECRETS,
+  TRIGGER_SECRETS,
   WEBHOOK_SECRETS,
 } from "@maru/domain";
 import { createLiveBus, createRedisRates, createWakeUps, type LiveBus } from "@maru/queue";
@@ -34,6 +35,7 @@ import { createTally } from "./rates/local.ts";
 import { artifactRoutes } from "./routes/artifacts.ts";
 import { authRoutes } from "./routes/auth.ts";
 import { deploymentRoutes } from "./routes/deployments.ts";
+import { hookRoutes } from "./routes/hooks.ts";
 import { memoryRoutes } from "./routes/memory.ts";
 import { modelRoutes } from "./routes/models.ts";
 import { operationsRoutes } from "./routes/operations.ts";
@@ -41,8 +43,10 @@ import { operatorRoutes } from "./routes/operator.ts";
 import { policyRoutes } from "./routes/policy.ts";
 import { quotaRoutes } from "./routes/quota.ts";
 import { runRoutes } from "./routes/runs.ts";
+import { scheduleRoutes } from "./routes/schedules.ts";
 import { secretRoutes } from "./routes/secrets.ts";
 import { threadRoutes } from "./routes/threads.ts";
+import { triggerRoutes } from "./routes/triggers.ts";
 import { webhookRoutes } from "./routes/webhooks.ts";
 import { createRunControl } from "./runs.ts";
 import { createHeads } from "./streams/heads.ts";
@@ -142,6 +146,7 @@ export async function createGateway(deps: {
   const secretReader = createSecretReader({ secrets: store.secrets, sealer: secretSealer, logger: app.log });
   const { serving } = config;
   const allowedHosts = Object.keys(config.egressAllow);
+  const triggerSealer = sealerFor(TRIGGER_SECRETS);
   const control = createRunControl({ store, wakeUps, bus });
   const handlers: Handlers = {
     ...authRoutes({
@@ -198,6 +203,16 @@ export async function createGateway(deps: {
       pages,
       sealer: sealerFor(WEBHOOK_SECRETS),
       allowedHosts,
+    }),
+    ...scheduleRoutes({ store, pages, control, simulated: serving.simulated }),
+    ...triggerRoutes({ store, pages, sealer: triggerSealer }),
+    ...hookRoutes({
+      triggers: store.triggers,
+      sealer: triggerSealer,
+      rateLimits,
+      control,
+      simulated: serving.simulated,
+      now,
     }),
     ...operationsRoutes({ store, bus, draining: () => closing.signal.aborted }),
   };

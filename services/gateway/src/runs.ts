@@ -9,6 +9,15 @@ export interface RunControlDeps {
   readonly bus: LiveBus;
 }
 
+/** A run that has just been made. */
+export interface BegunRun {
+  readonly runId: string;
+  /** It waits its turn in its thread or for a limit of pace: nobody is to be woken. */
+  readonly held: boolean;
+  /** Runs it cancelled that are still with a worker. */
+  readonly interrupted: readonly string[];
+}
+
 /** What is done to runs from outside, whichever resource is asked to do it. */
 export function createRunControl({ store, wakeUps, bus }: RunControlDeps) {
   /** The row is the truth and the wake-up only a hint: when it can't be sent, the sweeper sends it later. */
@@ -19,6 +28,11 @@ export function createRunControl({ store, wakeUps, bus }: RunControlDeps) {
 
   return {
     wake,
+    /** Tells who has to know of a new run. */
+    begun(request: FastifyRequest, workspaceId: string, { runId, held, interrupted }: BegunRun): void {
+      for (const other of interrupted) bus.publish(other, { kind: "cancel" });
+      if (!held) wake(request, workspaceId, { runId, epoch: 0 });
+    },
     /** Asks a run, and with it all runs below it, to stop. @throws Problem not_found */
     async cancel(request: FastifyRequest, workspaceId: string, id: string): Promise<Run> {
       const { run, next } = await store.runs.cancel(workspaceId, id);

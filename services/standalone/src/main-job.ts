@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Quota, Run, RunEvent } from "@maru/contract";
-import { type Client, createClient, MaruError } from "@maru/sdk";
+import { createClient, MaruError, type Quota, type Run, type RunEvent } from "@maru/sdk";
 import { type LocalState, saveState } from "./state.ts";
 
 const QUESTION = "서울 날씨 어때?";
@@ -40,6 +39,10 @@ export async function firstAccount(url: string, dataDir: string, state: LocalSta
         "keys:manage",
         "webhooks:manage",
         "secrets:manage",
+        "schedules:read",
+        "schedules:write",
+        "triggers:read",
+        "triggers:write",
         "policy:manage",
         "memory:read",
         "memory:write",
@@ -68,7 +71,7 @@ export async function mainJob(url: string, apiKey: string, root: string, print: 
   );
 
   line(`\nRun it: “${QUESTION}”`);
-  const run = await showRun(client.run({ deployment: "weather", input: QUESTION }), print);
+  const run = await showRun(client.runs.stream({ deployment: "weather", input: QUESTION }), print);
   if (run.status !== "completed")
     throw new Error(`The run ended as ${run.status}: ${run.error?.message ?? run.incomplete_reason ?? ""}`);
   if (run.usage.tool_calls === 0) throw new Error("The run completed without calling its tool.");
@@ -82,14 +85,14 @@ export async function mainJob(url: string, apiKey: string, root: string, print: 
 }
 
 /** Prints a run's stream as it comes and answers the run at its end. */
-async function showRun(events: ReturnType<Client["run"]>, print: (text: string) => void): Promise<Run> {
+async function showRun(events: AsyncIterable<RunEvent>, print: (text: string) => void): Promise<Run> {
   const LABELS = { reasoning: "thinking ", text: "answer   ", tool_call: "" } as const;
   let open = "";
   const close = () => {
     if (open !== "") print("\n");
     open = "";
   };
-  for await (const event of events as AsyncIterable<RunEvent>) {
+  for await (const event of events) {
     if (event.type === "delta" && event.kind !== "tool_call") {
       if (open !== event.kind) {
         close();

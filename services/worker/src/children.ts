@@ -61,6 +61,8 @@ export function createChildRuns(deps: {
 
   return {
     port,
+    /** Asks all runs below one to stop. */
+    cancelBelow,
     /** A run waits: children that ended before it did are told of now. */
     async collect(workspaceId: string, runId: string): Promise<void> {
       for (const child of await children.of(workspaceId, runId)) if (child.ended) await tell(workspaceId, child.runId);

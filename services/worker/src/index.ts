@@ -21,6 +21,7 @@ import type { WorkerConfig } from "./config.ts";
 import { createHold } from "./hold.ts";
 import { createLive } from "./live.ts";
 import { createModels } from "./models.ts";
+import { createScheduler } from "./schedules.ts";
 import { createWebhookSender } from "./webhooks.ts";
 
 export { WORKER_DEFAULTS, type WorkerConfig, workerConfig } from "./config.ts";
@@ -166,6 +167,17 @@ export async function createWorker(deps: {
     logger,
     metrics,
   });
+  const scheduler = createScheduler({
+    schedules: store.schedules,
+    bus,
+    wake,
+    cancelBelow: children.cancelBelow,
+    estimateTokens: (text) => models.port.estimateText(null, text),
+    simulated: config.hosts.every(({ simulated }) => simulated),
+    sweepMs: config.sweepMs,
+    logger,
+    metrics,
+  });
 
   new Gauge({
     name: "maru_runs_in_flight",
@@ -243,6 +255,7 @@ export async function createWorker(deps: {
       hold.start();
       models.start();
       webhooks.start();
+      scheduler.start();
       void sweep();
       keeper = setInterval(() => void keep(), config.keepMs);
       // Not waited for: with the queue away the sweeper takes runs all the same.
@@ -259,7 +272,7 @@ export async function createWorker(deps: {
       if (sweeper !== null) clearTimeout(sweeper);
       if (keeper !== null) clearInterval(keeper);
       await receiver?.pause();
-      await Promise.all([hold.drain(drainMs), webhooks.stop(drainMs)]);
+      await Promise.all([hold.drain(drainMs), webhooks.stop(drainMs), scheduler.stop()]);
       await Promise.allSettled(direct);
       await receiver?.close();
       await wakeUps.close();

@@ -3,6 +3,8 @@ import { type LiveBus, PIECE_UNITS, TEXT_PARTS, type TextMessage, type TextPart 
 
 /** Text gathers this long before it is published: one message for a dozen tokens. */
 const GATHER_MS = 40;
+/** A call says how far it is this often at most; what it says between is left out. */
+const PROGRESS_MS = 250;
 
 interface Written {
   readonly epoch: number;
@@ -13,12 +15,14 @@ interface Written {
 }
 
 /** The live side of the runs this process holds: deltas gathered, a snapshot for who joins in the middle. */
-export function createLive(bus: Pick<LiveBus, "publish">) {
+export function createLive(bus: Pick<LiveBus, "publish">, now: () => number = () => performance.now()) {
   const written = new Map<string, Written>();
   const dirty = new Set<string>();
   /** Runs somebody joined: one snapshot serves all who joined meanwhile. */
   const joined = new Set<string>();
   let scheduled = false;
+  /** When a call was last said to go on. */
+  const told = new Map<string, number>();
 
   const say = (runId: string, message: TextMessage) => bus.publish(runId, message);
   const sayText = (kind: "delta" | "piece", runId: string, now: Written, part: TextPart, from: number) => {
@@ -64,6 +68,19 @@ export function createLive(bus: Pick<LiveBus, "publish">) {
       now.texts[part] += text;
       soon(runId);
     },
+    progress({ runId }, step, { progress, total, message }) {
+      const key = `${runId} ${step}`;
+      const at = now();
+      if (at - (told.get(key) ?? Number.NEGATIVE_INFINITY) < PROGRESS_MS) return;
+      told.set(key, at);
+      bus.publish(runId, {
+        kind: "progress",
+        step,
+        progress,
+        ...(total === undefined ? {} : { total }),
+        ...(message === undefined ? {} : { message }),
+      });
+    },
     committed({ runId }, events) {
       // What was written comes before the event that says it is done.
       if (dirty.delete(runId)) publish(runId);
@@ -82,6 +99,7 @@ export function createLive(bus: Pick<LiveBus, "publish">) {
       written.delete(runId);
       joined.delete(runId);
       dirty.delete(runId);
+      for (const key of told.keys()) if (key.startsWith(`${runId} `)) told.delete(key);
     },
   };
 }

@@ -1,8 +1,11 @@
 import {
   type AgentManifest,
   type AgentSpec,
+  byteSize,
   type CatalogueModel,
   type DeploySettings,
+  durationMs,
+  durationText,
   LIMITS,
   PROBLEMS,
   Problem,
@@ -10,16 +13,19 @@ import {
   type ProblemDetail,
   type Rollout,
   SUBMIT_TOOL,
+  sizeText,
   type ToolSpec,
 } from "@maru/contract";
 import { closest } from "fastest-levenshtein";
+import { modelDefaults } from "./model-defaults.ts";
 import type { Place } from "./parse.ts";
-import { milliseconds, type Report, rangeOf } from "./range.ts";
+import { type Report, rangeOf } from "./range.ts";
+import { readLiterals, unresolved } from "./references.ts";
 import { rolloutOf } from "./rollout.ts";
 import { misplacedSecrets } from "./secret-places.ts";
 import { approvalReader, normaliseTool } from "./tool.ts";
-import { byteSize, durationMs } from "./units.ts";
 import { schemaErrors } from "./validate.ts";
+import { type ManifestVersion, toCurrentVersion } from "./versions.ts";
 
 export interface NormaliseDeps {
   findModel(id: string): CatalogueModel | undefined;
@@ -32,20 +38,42 @@ export interface NormaliseDeps {
   /** What only the tool kind itself can judge: templates, URLs, headers, schemas. */
   checkTool(spec: ToolSpec, pointer: string): ProblemDetail[];
   locate?(pointer: string): Place | undefined;
+  /** The format's versions, other ones in tests. */
+  readonly versions?: readonly ManifestVersion[];
 }
+
+export interface NormalManifest {
+  readonly spec: AgentSpec;
+  readonly deployment: string;
+  readonly settings: DeploySettings;
+  readonly rollout: Rollout | null;
+  /** What does not stand in the way. */
+  readonly warnings: readonly ProblemDetail[];
+  /** Where what a pointer leads to stood in what was written, when that was of an older version. */
+  written(pointer: string): string;
+}
+
+/** Of what is wrong with manifests, so much is told at a time. */
+const MAX_ERRORS = 50;
 
 /**
  * Checks a manifest and fills in every default, so that what a revision stores says all the engine will do. All errors
  * are reported at once, each with its pointer and, when the text is known, its line.
  * @throws Problem with the one code all errors share, else manifest_invalid
  */
-export function normaliseManifest(
-  value: unknown,
-  deps: NormaliseDeps,
-): { spec: AgentSpec; deployment: string; settings: DeploySettings; rollout: Rollout | null } {
-  const wrong = schemaErrors(value);
-  if (wrong.length > 0) throw refusal(wrong, deps);
-  const manifest = value as AgentManifest;
+export function normaliseManifest(value: unknown, deps: NormaliseDeps): NormalManifest {
+  const version = toCurrentVersion(value, deps.versions);
+  if ("code" in version) throw refusal([version], deps);
+  const refuse = (errors: readonly ProblemDetail[]) =>
+    refusal(
+      errors.map((error) => ({ ...error, pointer: version.written(error.pointer) })),
+      deps,
+    );
+  const references = unresolved(version.manifest);
+  const open = new Set(references.map(({ pointer }) => pointer));
+  const wrong = [...references, ...schemaErrors(version.manifest).filter((error) => !liesIn(error.pointer, open))];
+  if (wrong.length > 0) throw refuse(wrong);
+  const manifest = readLiterals(version.manifest) as AgentManifest;
   const errors: ProblemDetail[] = misplacedSecrets(manifest);
   const report: Report = (pointer, code, detail, suggestion) =>
     void errors.push({ pointer, code, detail, ...(suggestion === undefined ? {} : { suggestion }) });
@@ -76,7 +104,8 @@ export function normaliseManifest(
     else if (name === modelName || fallbacks.indexOf(name) < index)
       report(pointer, "duplicate_model", `${name} is asked already: a fallback must be another model.`);
   }
-  const thinking = spec.model?.thinking ?? model?.thinking.default ?? false;
+  const defaults = modelDefaults(model);
+  const thinking = spec.model?.thinking ?? defaults.thinking;
   const { control } = model?.thinking ?? { control: null };
   if ((control === "never" && thinking) || (control === "always" && !thinking))
     report(
@@ -84,10 +113,7 @@ export function normaliseManifest(
       "validation_failed",
       `${modelName} ${control} thinks: leave thinking out, or write thinking: ${control === "always"}.`,
     );
-  const maxOutputTokens =
-    spec.model?.maxOutputTokens ??
-    (thinking ? model?.maxOutputTokens.default : model?.maxOutputTokens.nonThinking) ??
-    1;
+  const maxOutputTokens = spec.model?.maxOutputTokens ?? defaults.maxOutputTokens(thinking);
   if (model !== undefined && maxOutputTokens > model.maxOutputTokens.max) {
     report(
       "/spec/model/maxOutputTokens",
@@ -104,13 +130,17 @@ export function normaliseManifest(
   const seen = new Set<string>();
   for (const [index, tool] of tools.entries()) {
     if (seen.has(tool.name))
-      report(`/spec/tools/${index}/name`, "duplicate_tool", `There is a tool named ${tool.name} already.`);
+      report(
+        `/spec/tools/${index}/name`,
+        "duplicate_tool",
+        `There is a tool named ${tool.name} already: give one of them another name.`,
+      );
     seen.add(tool.name);
     if (tool.name === SUBMIT_TOOL && spec.output !== undefined)
       report(
         `/spec/tools/${index}/name`,
         "duplicate_tool",
-        `${SUBMIT_TOOL} is Maru's own tool where spec.output is given.`,
+        `${SUBMIT_TOOL} is Maru's own tool where spec.output is given: give this one another name.`,
       );
     errors.push(...deps.checkTool(tool, `/spec/tools/${index}`));
   }
@@ -125,9 +155,9 @@ export function normaliseManifest(
     model: {
       name: modelName,
       thinking,
-      temperature: spec.model?.sampling?.temperature ?? model?.sampling.temperature ?? 1,
-      topP: spec.model?.sampling?.top_p ?? model?.sampling.topP ?? 1,
-      presencePenalty: spec.model?.sampling?.presence_penalty ?? model?.sampling.presencePenalty ?? 0,
+      temperature: spec.model?.sampling?.temperature ?? defaults.temperature,
+      topP: spec.model?.sampling?.top_p ?? defaults.topP,
+      presencePenalty: spec.model?.sampling?.presence_penalty ?? defaults.presencePenalty,
       seed: spec.model?.sampling?.seed ?? null,
       maxOutputTokens,
       ...(fallbacks.length === 0 ? {} : { fallbacks }),
@@ -142,17 +172,17 @@ export function normaliseManifest(
         "/spec/limits/duration",
         limits.duration === undefined ? LIMITS.durationMs.default : durationMs(limits.duration),
         LIMITS.durationMs,
-        milliseconds,
+        durationText,
       ),
       ...(limits.wait === undefined
         ? {}
-        : { waitMs: range("/spec/limits/wait", durationMs(limits.wait), LIMITS.waitMs, milliseconds) }),
+        : { waitMs: range("/spec/limits/wait", durationMs(limits.wait), LIMITS.waitMs, durationText) }),
       parallelTools: limits.parallelTools ?? LIMITS.parallelTools.default,
       toolOutputBytes: range(
         "/spec/limits/toolOutputBytes",
         limits.toolOutputBytes === undefined ? LIMITS.toolOutputBytes.default : byteSize(limits.toolOutputBytes),
         LIMITS.toolOutputBytes,
-        (bytes) => `${bytes} bytes`,
+        sizeText,
       ),
       identicalCalls: limits.identicalCalls ?? LIMITS.identicalCalls.default,
     },
@@ -164,28 +194,42 @@ export function normaliseManifest(
     },
   };
   const rollout = rolloutOf(deploy, report);
-  if (errors.length > 0) throw refusal(errors, deps);
+  if (errors.length > 0) throw refuse(errors);
   const settings: DeploySettings = {
     onThreadBusy: deploy?.onThreadBusy ?? "reject",
     onLimit: deploy?.onLimit ?? "reject",
     concurrency: deploy?.concurrency ?? null,
   };
-  return { spec: normal, deployment: deploy?.name ?? metadata.name, settings, rollout };
+  return {
+    spec: normal,
+    deployment: deploy?.name ?? metadata.name,
+    settings,
+    rollout,
+    warnings: version.warnings,
+    written: version.written,
+  };
 }
+
+const liesIn = (pointer: string, places: ReadonlySet<string>): boolean =>
+  [...places].some((place) => pointer === place || pointer.startsWith(`${place}/`));
 
 /** One problem of all that is wrong with a manifest, each with its line when the text is known. */
 export function refusal(errors: readonly ProblemDetail[], { locate }: Pick<NormaliseDeps, "locate">): Problem {
+  return refusalOf(errors.map((error) => ({ ...error, ...locate?.(error.pointer) })));
+}
+
+/** The same of errors that have their lines. */
+export function refusalOf(errors: readonly ProblemDetail[]): Problem {
   const codes = new Set(errors.map(({ code }) => code));
   const [code] = codes;
   const shared =
     codes.size === 1 && code !== undefined && code in PROBLEMS ? (code as ProblemCode) : "manifest_invalid";
-  const placed = errors.map((error) => ({ ...error, ...locate?.(error.pointer) }));
-  const first = placed[0];
+  const first = errors[0];
   const where =
     first === undefined
       ? ""
       : `${first.pointer || "the manifest"}: ${first.detail}${first.suggestion === undefined ? "" : ` Did you mean ${first.suggestion}?`}`;
   return new Problem(shared, errors.length > 1 ? `${where} (and ${errors.length - 1} more)` : where, {
-    errors: placed,
+    errors: errors.slice(0, MAX_ERRORS),
   });
 }

@@ -19,6 +19,8 @@ export interface Place {
 }
 export interface ParsedManifest {
   readonly value: unknown;
+  /** Bytes of its part of the text. */
+  readonly bytes: number;
   /**
    * Where a JSON pointer's value (or, failing that, its parent) stands in the text. With a place inside a string: that
    * place's own, where the string stands as it is (a `|` block).
@@ -29,16 +31,19 @@ export interface ParsedManifest {
 const FORBIDDEN_KEYS = new Set(["__proto__", "constructor", "prototype"]);
 
 /**
- * Reads the text of a manifest. YAML 1.2 core without anchors, aliases, merge keys or tags, since each of them has been a
- * way to make a parser work for its attacker; JSON goes through the same reader, so both know lines and duplicate keys.
+ * Reads the text of a manifest, or of several with `---` between them. YAML 1.2 core without anchors, aliases, merge keys or
+ * tags, since each of them has been a way to make a parser work for its attacker; JSON goes through the same reader, so both
+ * know lines and duplicate keys.
  * @throws Problem manifest_syntax, manifest_too_deep, yaml_alias_forbidden, yaml_tag_forbidden, duplicate_key,
  *   forbidden_key, invalid_string, each with line and column
  */
-export function parseManifestDocument(text: string, contentType: "yaml" | "json"): ParsedManifest {
+export function parseManifests(written: string, contentType: "yaml" | "json"): ParsedManifest[] {
+  // Some editors begin a file with a byte order mark; no editor counts it.
+  const text = written.startsWith("\ufeff") ? written.slice(1) : written;
   refuseDepth(text);
   if (contentType === "json") refuseBrokenJson(text);
   const lines = new LineCounter();
-  const documents = parseAllDocuments(text, {
+  const parsed = parseAllDocuments(text, {
     lineCounter: lines,
     uniqueKeys: true,
     merge: false,
@@ -52,34 +57,71 @@ export function parseManifestDocument(text: string, contentType: "yaml" | "json"
     const { line, col } = lines.linePos(offset);
     return { line: Math.max(1, line), column: Math.max(1, col) };
   };
-  const document = Array.isArray(documents) ? documents[0] : undefined;
-  if (document === undefined || document.contents === null) {
-    throw refusal("manifest_syntax", "The manifest is empty.", { line: 1, column: 1 });
-  }
-  const error = document.errors[0];
-  if (error !== undefined) {
-    const code: ProblemCode =
-      error.code === "DUPLICATE_KEY"
-        ? "duplicate_key"
-        : error.code === "TAG_RESOLVE_FAILED"
-          ? "yaml_tag_forbidden"
-          : "manifest_syntax";
-    throw refusal(code, error.message, place(error.pos[0]));
-  }
-  if (documents.length > 1)
-    throw refusal(
-      "manifest_syntax",
-      "A manifest is one document: remove the second `---`.",
-      place(documents[1]?.range[0] ?? 0),
-    );
-  inspect(document as Document.Parsed, place);
-  return {
-    value: document.toJS({ maxAliasCount: 0 }),
-    locate: (pointer, within) =>
-      (within === undefined ? undefined : locateWithin(document as Document.Parsed, pointer, within, text, place)) ??
-      locate(document as Document.Parsed, pointer, place),
-  };
+  const documents = (Array.isArray(parsed) ? parsed : []).filter(
+    ({ contents, errors }) => !isNothing(contents) || errors.length > 0,
+  );
+  if (documents.length === 0)
+    throw refusal("manifest_syntax", "The manifest is empty: begin with apiVersion: maru/v1.", { line: 1, column: 1 });
+  for (const { errors } of documents)
+    if (errors[0] !== undefined) throw syntaxProblem(errors[0], text, place(errors[0].pos[0]));
+  return documents.map((document) => {
+    inspect(document as Document.Parsed, place);
+    const [start, , end] = document.range;
+    return {
+      value: document.toJS({ maxAliasCount: 0 }),
+      bytes: Buffer.byteLength(text.slice(start, end)),
+      locate: (pointer, within) =>
+        (within === undefined ? undefined : locateWithin(document as Document.Parsed, pointer, within, text, place)) ??
+        locate(document as Document.Parsed, pointer, place),
+    };
+  });
 }
+
+/** What a separator at the end, or a file of comments, leaves. */
+const isNothing = (contents: unknown): boolean =>
+  contents === null || (isScalar(contents) && contents.value === null && contents.source === "");
+
+/** The reader's own words say what it met; these say what to do about it. */
+const ADVICE: Readonly<Record<string, string>> = {
+  BAD_DQ_ESCAPE: "Between double quotes a backslash is written \\\\; between single quotes it is itself.",
+  BAD_INDENT:
+    "Fields of one map begin in the same column, what belongs to a field further right, and a bracket is closed.",
+  BAD_SCALAR_START: "Put the text in quotes.",
+  BLOCK_AS_IMPLICIT_KEY:
+    "A text that has a colon and a space in it must be in quotes, or begin on the next line after `|`.",
+  MISSING_CHAR:
+    "Look for a missing colon, quote or bracket here or before this place; a text of several lines begins with `|`.",
+  IMPOSSIBLE: "Look at the indentation and the brackets before this place.",
+  MULTILINE_IMPLICIT_KEY: "Either a field before this place lacks its colon, or a text of several lines lacks its `|`.",
+  TAB_AS_INDENT: "Indent with spaces.",
+  UNEXPECTED_TOKEN: "Look at the indentation, the quotes and the brackets before this place.",
+};
+
+function syntaxProblem(
+  error: { code: string; message: string; pos: [number, number] },
+  text: string,
+  at: Place,
+): Problem {
+  const here = text.slice(error.pos[0]);
+  switch (error.code) {
+    case "DUPLICATE_KEY": {
+      const name = /^["']?([^"':\s]{1,64})/.exec(here)?.[1] ?? "";
+      return refusal("duplicate_key", `This map has the key ${name} already: keep one of them.`, at);
+    }
+    case "TAG_RESOLVE_FAILED":
+      return refusal("yaml_tag_forbidden", `${error.message.replace(/\.$/, "")}. Tags are not allowed: remove it.`, at);
+    case "BAD_ALIAS":
+      return refusal("yaml_alias_forbidden", ALIASES, at);
+    default: {
+      const advice = ADVICE[error.code];
+      const message = error.message.replace(/\.$/, "");
+      return refusal("manifest_syntax", `${message}.${advice === undefined ? "" : ` ${advice}`}`, at);
+    }
+  }
+}
+
+const ALIASES =
+  "Anchors and aliases are not allowed: write the value out, or put a text that begins with & or * in quotes.";
 
 function refusal(code: ProblemCode, detail: string, at: Place): Problem {
   const error: ProblemDetail = { pointer: "", code, detail, ...at };
@@ -98,10 +140,14 @@ function refuseDepth(text: string): void {
       start = index + 1;
     } else if (char === 91 || char === 123) {
       if (++depth > LIMITS.manifestDepth * 2)
-        throw refusal("manifest_too_deep", `A manifest may be nested ${LIMITS.manifestDepth} levels deep.`, {
-          line,
-          column: index - start + 1,
-        });
+        throw refusal(
+          "manifest_too_deep",
+          `A manifest may be nested ${LIMITS.manifestDepth} levels deep: make it flatter.`,
+          {
+            line,
+            column: index - start + 1,
+          },
+        );
     } else if (char === 93 || char === 125) depth = Math.max(0, depth - 1);
   }
 }
@@ -113,10 +159,14 @@ function refuseBrokenJson(text: string): void {
     const message = error instanceof Error ? error.message : "is not JSON";
     const offset = Number(/position (\d+)/.exec(message)?.[1] ?? 0);
     const before = text.slice(0, offset).split("\n");
-    throw refusal("manifest_syntax", message.replace(/ \(line \d+ column \d+\)/, ""), {
-      line: before.length,
-      column: (before.at(-1)?.length ?? 0) + 1,
-    });
+    throw refusal(
+      "manifest_syntax",
+      `${message.replace(/ (?:in JSON )?at position \d+.*$|, "[\s\S]*$/, "")}. JSON has no comments, no comma after the last entry and no text without quotes; YAML is sent as application/yaml.`,
+      {
+        line: before.length,
+        column: (before.at(-1)?.length ?? 0) + 1,
+      },
+    );
   }
 }
 
@@ -126,22 +176,30 @@ function inspect(document: Document.Parsed, place: (offset: number) => Place): v
   visit(document, (_key, node, path) => {
     if (isPair(node)) {
       const key = isScalar(node.key) ? node.key.value : null;
-      if (typeof key !== "string") throw refusal("manifest_syntax", "Keys must be plain strings.", at(node.key));
+      if (typeof key !== "string")
+        throw refusal("manifest_syntax", "A key must be a text: put it in quotes.", at(node.key));
       if (key === "<<")
         throw refusal("yaml_alias_forbidden", "Merge keys are not allowed: write the fields out.", at(node.key));
-      if (FORBIDDEN_KEYS.has(key)) throw refusal("forbidden_key", `The key ${key} is never allowed.`, at(node.key));
+      if (FORBIDDEN_KEYS.has(key))
+        throw refusal("forbidden_key", `The key ${key} is never allowed: remove it.`, at(node.key));
       return;
     }
-    if (isAlias(node))
-      throw refusal("yaml_alias_forbidden", "Anchors and aliases are not allowed: write the value out.", at(node));
+    if (isAlias(node)) throw refusal("yaml_alias_forbidden", ALIASES, at(node));
     if (!isScalar(node) && !isCollection(node)) return;
-    if (node.anchor !== undefined)
-      throw refusal("yaml_alias_forbidden", "Anchors and aliases are not allowed: write the value out.", at(node));
+    if (node.anchor !== undefined) throw refusal("yaml_alias_forbidden", ALIASES, at(node));
     // The reader sets a tag only where the text has one.
     if (node.tag !== undefined)
-      throw refusal("yaml_tag_forbidden", `Tags are not allowed: remove ${node.tag}.`, at(node));
+      throw refusal(
+        "yaml_tag_forbidden",
+        `Tags are not allowed: remove ${node.tag.replace("tag:yaml.org,2002:", "!!")}.`,
+        at(node),
+      );
     if (path.filter((item) => isCollection(item)).length >= LIMITS.manifestDepth) {
-      throw refusal("manifest_too_deep", `A manifest may be nested ${LIMITS.manifestDepth} levels deep.`, at(node));
+      throw refusal(
+        "manifest_too_deep",
+        `A manifest may be nested ${LIMITS.manifestDepth} levels deep: make it flatter.`,
+        at(node),
+      );
     }
     if (isScalar(node)) inspectScalar(node.value, at(node));
   });
@@ -149,13 +207,17 @@ function inspect(document: Document.Parsed, place: (offset: number) => Place): v
 
 function inspectScalar(value: unknown, at: Place): void {
   if (typeof value === "string" && (value.includes("\0") || !value.isWellFormed())) {
-    throw refusal("invalid_string", "The string has a NUL character or half a surrogate pair.", at);
+    throw refusal("invalid_string", "The string has a NUL character or half a surrogate pair: remove it.", at);
   }
   if (typeof value !== "number") return;
   if (!Number.isFinite(value))
-    throw refusal("manifest_syntax", "Infinity and NaN are not numbers a manifest can hold.", at);
+    throw refusal("manifest_syntax", "Infinity and NaN are not numbers a manifest can hold: write a finite one.", at);
   if (Math.abs(value) > Number.MAX_SAFE_INTEGER)
-    throw refusal("manifest_syntax", "The number is too large to be exact.", at);
+    throw refusal(
+      "manifest_syntax",
+      "The number is too large to be exact: put it in quotes where a text may stand.",
+      at,
+    );
 }
 
 /** A place in a literal block: its lines follow the line of its `|`, each behind the same indentation. */

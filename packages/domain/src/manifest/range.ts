@@ -17,13 +17,3 @@ export const rangeOf =
       report(pointer, "limit_out_of_range", `Must be from ${show(min)} to ${show(max)}.`);
     return found;
   };
-
-/** A length of time as a manifest writes it. */
-export const milliseconds = (ms: number): string =>
-  ms % 86_400_000 === 0
-    ? `${ms / 86_400_000}d`
-    : ms % 3_600_000 === 0
-      ? `${ms / 3_600_000}h`
-      : ms % 1_000 === 0
-        ? `${ms / 1_000}s`
-        : `${ms}ms`;

@@ -1,8 +1,8 @@
-import type { AgentManifest, Rollout } from "@maru/contract";
-import type { Report } from "./range.ts";
-import { durationMs } from "./units.ts";
+import { type AgentManifest, durationMs, durationText, LIMITS, type Rollout } from "@maru/contract";
+import { type Report, rangeOf } from "./range.ts";
 
-const MIN_RUNS = 10;
+/** Of a canary, before it is judged. */
+export const MIN_RUNS = 10;
 
 /** The part of the traffic a manifest gives its revision, and the rule it is judged by. Null = all of it, at once. */
 export function rolloutOf(deploy: AgentManifest["deploy"], report: Report): Rollout | null {
@@ -17,6 +17,9 @@ export function rolloutOf(deploy: AgentManifest["deploy"], report: Report): Roll
     return null;
   }
   const { promote, rollback } = canary ?? {};
+  const range = rangeOf(report);
+  const span = (field: string, written: string) =>
+    range(`/deploy/canary/${field}`, durationMs(written), LIMITS.canaryMs, durationText);
   return {
     percent: traffic.canary,
     ...(promote === undefined
@@ -24,7 +27,7 @@ export function rolloutOf(deploy: AgentManifest["deploy"], report: Report): Roll
       : {
           promote: {
             ...(promote.runs === undefined ? {} : { runs: promote.runs }),
-            ...(promote.after === undefined ? {} : { after_ms: durationMs(promote.after) }),
+            ...(promote.after === undefined ? {} : { after_ms: span("promote/after", promote.after) }),
           },
         }),
     ...(rollback === undefined
@@ -32,7 +35,7 @@ export function rolloutOf(deploy: AgentManifest["deploy"], report: Report): Roll
       : {
           rollback: {
             ...(rollback.errorRate === undefined ? {} : { error_rate: rollback.errorRate }),
-            ...(rollback.latency === undefined ? {} : { latency_ms: durationMs(rollback.latency) }),
+            ...(rollback.latency === undefined ? {} : { latency_ms: span("rollback/latency", rollback.latency) }),
             ...(rollback.costUsd === undefined ? {} : { cost_micros: Math.round(rollback.costUsd * 1e6) }),
             min_runs: rollback.minRuns ?? MIN_RUNS,
           },

@@ -11,7 +11,7 @@ const ALLOWED = [
   /^\/spec\/tools\/\d+\/request\/form\/[^/]+(?:\/\d+)?$/,
 ];
 /** JavaScript, where the same words are a template of the language's own, and documents of others: nothing is filled in there. */
-const CODE = /^\/spec\/tools\/\d+\/(?:source|document\/inline)$/;
+export const CODE = /^\/spec\/tools\/\d+\/(?:source|document\/inline)$/;
 const REFERENCE = /(?<!\$)\$\{secrets\.([^}]*)/g;
 
 /**
@@ -29,7 +29,7 @@ export function misplacedSecrets(manifest: unknown): ProblemDetail[] {
         pointer,
         code: "secret_not_allowed_here",
         detail:
-          "Secrets may stand in the values of a tool's headers, query and auth, and in the strings of its body or form.",
+          "Secrets may stand in the values of a tool's headers, query and auth, and in the strings of its body or form, and nowhere else.",
       });
   };
   const walk = (value: unknown, pointer: string): void => {

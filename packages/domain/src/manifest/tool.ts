@@ -2,8 +2,11 @@ import {
   type AgentToolSpec,
   type ApprovalSpec,
   type BuiltinToolSpec,
+  byteSize,
   type ClientToolSpec,
   type CodeToolSpec,
+  durationMs,
+  durationText,
   type EffectClass,
   type FunctionToolSpec,
   type HttpMethod,
@@ -16,12 +19,12 @@ import {
   type OpenApiToolSpec,
   type PaginationSpec,
   type ProblemDetail,
+  sizeText,
   type ToolManifest,
   type ToolSpec,
 } from "@maru/contract";
 import { escapePointer } from "../canonical.ts";
-import { milliseconds, type Range, type Report } from "./range.ts";
-import { byteSize, durationMs } from "./units.ts";
+import type { Range, Report } from "./range.ts";
 
 interface Context {
   readonly report: Report;
@@ -71,8 +74,9 @@ export const approvalReader =
     return { approval: { when } };
   };
 
+export const NO_PARAMETERS: Schema = { type: "object", properties: {} };
 const parametersOf = (tool: { parameters?: object }): Schema =>
-  (tool.parameters as Schema | undefined) ?? { type: "object", properties: {} };
+  (tool.parameters as Schema | undefined) ?? NO_PARAMETERS;
 
 const agent = (tool: Of<"agent">, pointer: string, { approval }: Context): AgentToolSpec => ({
   type: "agent",
@@ -133,19 +137,23 @@ const codeLimits = (
     `${pointer}/timeout`,
     tool.timeout === undefined ? LIMITS.codeTimeoutMs.default : durationMs(tool.timeout),
     LIMITS.codeTimeoutMs,
-    milliseconds,
+    durationText,
   ),
   memoryBytes: range(
     `${pointer}/memory`,
     tool.memory === undefined ? LIMITS.codeMemoryBytes.default : byteSize(tool.memory),
     LIMITS.codeMemoryBytes,
-    (bytes) => `${bytes / 1_048_576}MiB`,
+    sizeText,
   ),
 });
 
+/** What a repeat of a request may do, as far as its method says. */
+export const defaultEffect = (method: HttpMethod): EffectClass =>
+  method === "GET" || method === "HEAD" ? "safe" : "at_most_once";
+
 function http(tool: Of<"http">, pointer: string, context: Context): HttpToolSpec {
   const method: HttpMethod = tool.request.method ?? "GET";
-  const effect = tool.effect ?? (method === "GET" || method === "HEAD" ? "safe" : "at_most_once");
+  const effect = tool.effect ?? defaultEffect(method);
   if (tool.on_unknown !== undefined && effect !== "at_most_once")
     context.report(
       `${pointer}/on_unknown`,
@@ -233,9 +241,12 @@ const memory = (tool: Of<"memory">, pointer: string, context: Context): MemoryTo
   maxResults: tool.maxResults ?? LIMITS.memoryResults.default,
   ...(tool.ttl === undefined
     ? {}
-    : { ttlMs: context.range(`${pointer}/ttl`, durationMs(tool.ttl), LIMITS.memoryTtlMs, milliseconds) }),
+    : { ttlMs: context.range(`${pointer}/ttl`, durationMs(tool.ttl), LIMITS.memoryTtlMs, durationText) }),
   ...context.approval(tool.approval, pointer),
 });
+/** Of an OpenAPI document's operations. */
+export const EVERYTHING: readonly string[] = ["*"];
+
 function openApi(tool: Of<"openapi">, pointer: string, context: Context): OpenApiToolSpec {
   const { url, inline } = tool.document;
   if ((url === undefined) === (inline === undefined))
@@ -245,7 +256,7 @@ function openApi(tool: Of<"openapi">, pointer: string, context: Context): OpenAp
     name: tool.name,
     document: url === undefined ? { inline: (inline ?? {}) as Schema } : { url },
     ...(tool.server === undefined ? {} : { server: tool.server }),
-    operations: { include: tool.operations?.include ?? ["*"], exclude: tool.operations?.exclude ?? [] },
+    operations: { include: tool.operations?.include ?? EVERYTHING, exclude: tool.operations?.exclude ?? [] },
     headers: tool.headers ?? {},
     query: tool.query ?? {},
     auth: tool.auth ?? {},
@@ -261,7 +272,8 @@ function openApi(tool: Of<"openapi">, pointer: string, context: Context): OpenAp
   };
 }
 
-const defaultRetries = (effect: EffectClass): number => (effect === "at_most_once" ? 0 : LIMITS.retries.default);
+/** Times a call is sent again, where a manifest does not say. */
+export const defaultRetries = (effect: EffectClass): number => (effect === "at_most_once" ? 0 : LIMITS.retries.default);
 
 /** What is said of a reply beyond the defaults. */
 function response(
@@ -274,7 +286,7 @@ function response(
     `${pointer}/response/maxBytes`,
     maxBytes === undefined ? LIMITS.responseBytes.default : byteSize(maxBytes),
     LIMITS.responseBytes,
-    (value) => (value === LIMITS.responseBytes.max ? "8MiB" : `${value}B`),
+    sizeText,
   );
   const spec: HttpResponseSpec = {
     ...(select === undefined ? {} : { select }),
@@ -301,5 +313,5 @@ const toolTimeout = (tool: { timeout?: string }, pointer: string, { range }: Con
     `${pointer}/timeout`,
     tool.timeout === undefined ? LIMITS.toolTimeoutMs.default : durationMs(tool.timeout),
     LIMITS.toolTimeoutMs,
-    milliseconds,
+    durationText,
   );

@@ -1,9 +1,7 @@
-import { AgentManifest, MCP_NAME_PATTERN, type ProblemDetail, ToolManifest } from "@maru/contract";
+import { AgentManifest, type ProblemDetail, ToolManifest } from "@maru/contract";
 import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
-import { closest, distance } from "fastest-levenshtein";
 import { escapePointer } from "../canonical.ts";
-
-const MAX_ERRORS = 50;
+import { inWords, near, notA } from "./mistake.ts";
 
 const ajv = new Ajv2020({ allErrors: true, strict: false, verbose: true });
 /** The manifest without its tools: a union is judged by the branch its `type` names, or every branch would complain. */
@@ -17,108 +15,93 @@ export function schemaErrors(value: unknown): ProblemDetail[] {
   const errors: ProblemDetail[] = [];
   if (!whole(value)) errors.push(...details(whole.errors ?? [], ""));
   const tools = (value as { spec?: { tools?: unknown } } | null)?.spec?.tools;
-  for (const [index, tool] of (Array.isArray(tools) ? tools.slice(0, 200) : []).entries()) {
-    const pointer = `/spec/tools/${index}`;
-    const type = (tool as { type?: unknown } | null)?.type;
-    const kind = typeof type === "string" ? kinds[type] : undefined;
-    if (kind === undefined) {
-      const known = Object.keys(kinds);
-      errors.push({
-        pointer: `${pointer}/type`,
-        code: "validation_failed",
-        detail: `Must be one of ${known.join(", ")}.`,
-        ...(typeof type === "string" ? { suggestion: closest(type, known) } : {}),
-      });
-    } else if (!kind(tool)) errors.push(...details(kind.errors ?? [], pointer));
-  }
-  // A misspelt field is also a missing one: what was written comes first, it is where the mistake can be seen.
+  for (const [index, tool] of (Array.isArray(tools) ? tools.slice(0, 200) : []).entries())
+    errors.push(...toolErrors(tool, `/spec/tools/${index}`));
+  // What was written comes first, it is where the mistake can be seen.
   const rank = ({ code }: ProblemDetail) => (code === "unknown_field" ? 0 : 1);
-  return errors.sort((a, b) => rank(a) - rank(b)).slice(0, MAX_ERRORS);
+  return errors.sort((a, b) => rank(a) - rank(b));
+}
+
+function toolErrors(tool: unknown, pointer: string): ProblemDetail[] {
+  const known = Object.keys(kinds);
+  if (typeof tool !== "object" || tool === null || Array.isArray(tool))
+    return [{ pointer, code: "validation_failed", detail: notA("a map with name, type and more", tool) }];
+  const { type } = tool as { type?: unknown };
+  const kind = typeof type === "string" && Object.hasOwn(kinds, type) ? kinds[type] : undefined;
+  if (kind !== undefined) return kind(tool) ? [] : details(kind.errors ?? [], pointer);
+  const misspelt = type === undefined ? Object.keys(tool).find((key) => near(key, ["type"]) !== undefined) : undefined;
+  if (misspelt !== undefined)
+    return [
+      {
+        pointer: `${pointer}/${escapePointer(misspelt)}`,
+        code: "unknown_field",
+        detail: `This field is not known here: a tool has a type, one of ${known.join(", ")}.`,
+        suggestion: "type",
+      },
+    ];
+  const suggestion = typeof type === "string" ? near(type, known) : undefined;
+  return [
+    {
+      pointer: `${pointer}/type`,
+      code: "validation_failed",
+      detail: `${type === undefined ? "This field is required: it must" : "Must"} be one of ${known.join(", ")}.`,
+      ...(suggestion === undefined ? {} : { suggestion }),
+    },
+  ];
 }
 
 function details(errors: readonly ErrorObject[], prefix: string): ProblemDetail[] {
-  return errors
-    .filter(({ keyword }) => keyword !== "anyOf" && keyword !== "if")
-    .map((error): ProblemDetail => {
-      const pointer = `${prefix}${error.instancePath}`;
-      if (error.keyword === "additionalProperties") {
-        const name = String((error.params as { additionalProperty: string }).additionalProperty);
-        const known = Object.keys((error.parentSchema as { properties?: object } | undefined)?.properties ?? {});
-        const suggestion = known.length === 0 ? undefined : closest(name, known);
-        return {
-          pointer: `${pointer}/${escapePointer(name)}`,
-          code: "unknown_field",
-          detail:
-            known.length === 0
-              ? "This field is not known."
-              : `This field is not known here; known are ${known.join(", ")}.`,
-          ...(suggestion !== undefined && distance(name, suggestion) <= Math.max(2, name.length / 2)
-            ? { suggestion }
-            : {}),
-        };
-      }
-      if (error.keyword === "required") {
-        const name = (error.params as { missingProperty: string }).missingProperty;
-        if (pointer === "" && name === "apiVersion")
-          return {
-            pointer: "/apiVersion",
-            code: "unsupported_version",
-            detail: "apiVersion is missing: write maru/v1.",
-          };
-        return {
-          pointer: `${pointer}/${escapePointer(name)}`,
-          code: "validation_failed",
-          detail: "This field is required.",
-        };
-      }
-      if (pointer === "/apiVersion")
-        return {
-          pointer,
-          code: "unsupported_version",
-          detail: "The only supported apiVersion is maru/v1.",
-          suggestion: "maru/v1",
-        };
-      if (/^\/(?:metadata|deploy)\/name$/.test(pointer)) {
-        return {
-          pointer,
-          code: "invalid_name",
-          detail:
-            "A name has 1 to 63 lower-case letters, digits and hyphens, and begins and ends with a letter or digit.",
-        };
-      }
-      if (/^\/spec\/tools\/\d+\/name$/.test(pointer) && error.keyword === "pattern") {
-        return {
-          pointer,
-          code: "invalid_name",
-          detail: `A tool's name has 1 to ${(error.params as { pattern: string }).pattern === MCP_NAME_PATTERN ? 32 : 64} letters, digits, underscores and hyphens.`,
-        };
-      }
-      if (error.keyword === "enum")
-        return {
-          pointer,
-          code: "validation_failed",
-          detail: `Must be one of ${(error.params as { allowedValues: unknown[] }).allowedValues.join(", ")}.`,
-        };
-      if (error.keyword === "const")
-        return {
-          pointer,
-          code: "validation_failed",
-          detail: `Must be ${(error.params as { allowedValue: unknown }).allowedValue}.`,
-        };
-      if (pointer.startsWith("/spec/limits/") || pointer.startsWith("/spec/memory/"))
-        return { pointer, code: "limit_out_of_range", detail: range(error) };
-      return { pointer, code: "validation_failed", detail: `This value ${error.message ?? "is not valid"}.` };
-    });
+  const found = ofUnions(errors)
+    .filter(({ keyword }) => keyword !== "if")
+    .map((error) => inWords(error, prefix));
+  // A misspelt field is also a missing one; that is one mistake.
+  const meant = new Set(
+    found.flatMap(({ code, pointer, suggestion }) =>
+      code === "unknown_field" && suggestion !== undefined ? [meantPlace(pointer, suggestion)] : [],
+    ),
+  );
+  const once = new Set<string>();
+  return found.filter(({ code, pointer, detail }) => {
+    // A name that is too long has not its form either; one of the two says so.
+    const same = code === "invalid_name" ? pointer : `${pointer} ${detail}`;
+    if (once.has(same) || (code !== "unknown_field" && meant.has(pointer))) return false;
+    once.add(same);
+    return true;
+  });
 }
 
-function range(error: ErrorObject): string {
-  const { minimum, maximum, description } = (error.parentSchema ?? {}) as {
-    minimum?: number;
-    maximum?: number;
-    description?: string;
-  };
-  if (minimum !== undefined && maximum !== undefined) return `Must be a whole number from ${minimum} to ${maximum}.`;
-  return description === undefined ? `This value ${error.message ?? "is not valid"}.` : `Must be: ${description}.`;
+/** Beside what was written, or where a path from the top leads. */
+const meantPlace = (pointer: string, name: string): string =>
+  name.includes(".")
+    ? `/${name.split(".").map(escapePointer).join("/")}`
+    : `${pointer.slice(0, pointer.lastIndexOf("/"))}/${escapePointer(name)}`;
+
+/** Of a union: what is wrong with the branch whose type the value has; when there is none, that the value is none of them. */
+function ofUnions(errors: readonly ErrorObject[]): readonly ErrorObject[] {
+  return errors
+    .filter(({ keyword }) => keyword === "anyOf")
+    .reduce<readonly ErrorObject[]>((left, union) => {
+      const branch = ({ schemaPath }: ErrorObject) =>
+        schemaPath.startsWith(`${union.schemaPath}/`)
+          ? schemaPath.slice(union.schemaPath.length + 1).split("/")[0]
+          : null;
+      const strangers = new Set(
+        left
+          .filter(
+            (error) =>
+              branch(error) !== null &&
+              error.instancePath === union.instancePath &&
+              ["type", "enum", "const"].includes(error.keyword),
+          )
+          .map(branch),
+      );
+      const fitting = left.filter((error) => branch(error) !== null && !strangers.has(branch(error)));
+      return left.filter(
+        (error) =>
+          (branch(error) === null && !(error === union && fitting.length > 0)) ||
+          (branch(error) !== null && fitting.includes(error)),
+      );
+    }, errors);
 }
 
 function withoutToolUnion(): object {

@@ -1,4 +1,4 @@
-import { type HttpToolSpec, LIMITS, type ProblemCode, type ProblemDetail } from "@maru/contract";
+import type { HttpToolSpec, ProblemCode, ProblemDetail } from "@maru/contract";
 import { urlRefusal } from "../egress/verdict.ts";
 import { mentionsSecret, secretsOf } from "../secrets/reference.ts";
 import { headerRefusal } from "./header.ts";
@@ -56,7 +56,12 @@ export function checkHttpTool(
           report(place, "template_error", `{${name}} has no parameter of that name in parameters.properties.`);
       }
       for (const name of secretsOf(template)) {
-        if (!hasSecret(name)) report(place, "secret_not_found", `This agent has no secret named ${name}.`);
+        if (!hasSecret(name))
+          report(
+            place,
+            "secret_not_found",
+            `This agent has no secret named ${name}: PUT /v1/secrets/${name} makes it.`,
+          );
       }
     } catch (error) {
       report(place, "template_error", `The template ${error instanceof Error ? error.message : "is not valid"}.`);
@@ -115,7 +120,5 @@ export function checkHttpTool(
       "effect_class_invalid",
       "A call that is at_most_once is never sent again: leave retries out, or say that it is idempotent.",
     );
-  if (spec.timeoutMs > LIMITS.toolTimeoutMs.max)
-    report("/timeout", "limit_out_of_range", `At most ${LIMITS.toolTimeoutMs.max} ms.`);
   return errors;
 }

@@ -28,7 +28,7 @@ export const isToken = (text: string): boolean => /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1
 /** What is wrong with a header as a manifest gives it, beyond its template; null when nothing is. */
 export function headerRefusal(name: string, value: string): string | null {
   if (!isToken(name)) return "This is not the name of a header.";
-  if (isOwnHeader(name)) return "Maru sets this header itself.";
+  if (isOwnHeader(name)) return "Maru sets this header itself: leave it out.";
   return CONTROL_CHARACTERS.test(value) ? "A header's value must be one line." : null;
 }
 

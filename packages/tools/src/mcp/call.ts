@@ -101,6 +101,7 @@ async function callOnce(
       timeoutMs: spec.timeoutMs,
       longestMs: LONGEST_MS,
       signal: context.signal,
+      onProgress: (at) => context.progress?.(at),
     }),
     tool,
   );

@@ -44,7 +44,12 @@ export function checkMcpTool(
   const secretsIn = (value: string, place: string) => {
     try {
       for (const name of secretsOf(parseSecretText(value)))
-        if (!hasSecret(name)) report(place, "secret_not_found", `This agent has no secret named ${name}.`);
+        if (!hasSecret(name))
+          report(
+            place,
+            "secret_not_found",
+            `This agent has no secret named ${name}: PUT /v1/secrets/${name} makes it.`,
+          );
     } catch (error) {
       report(place, "template_error", `The text ${error instanceof Error ? error.message : "is not valid"}.`);
     }
@@ -74,7 +79,8 @@ export function checkMcpTool(
     const place = `/headers/${escapePointer(name)}`;
     if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/.test(name))
       report(place, "header_not_allowed", "This is not the name of a header.");
-    else if (OWN_HEADERS.has(name.toLowerCase())) report(place, "header_not_allowed", "Maru sets this header itself.");
+    else if (OWN_HEADERS.has(name.toLowerCase()))
+      report(place, "header_not_allowed", "Maru sets this header itself: leave it out.");
     else if (CONTROL_CHARACTERS.test(value)) report(place, "header_not_allowed", "A header's value must be one line.");
     else secretsIn(value, place);
   }

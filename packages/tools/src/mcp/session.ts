@@ -8,8 +8,10 @@ import {
   type Tool,
   type Transport,
 } from "@modelcontextprotocol/client";
+import type { Progress } from "../kind.ts";
 import { aborting } from "./abort.ts";
 import { boundedFetch } from "./bounds.ts";
+import { plainText } from "./definition.ts";
 import { ListTooLong, StreamEnded } from "./errors.ts";
 import { mayBeOlder } from "./failure.ts";
 import { stdioTransport } from "./stdio.ts";
@@ -23,6 +25,9 @@ export type Target =
     }
   | { readonly command: string; readonly args: readonly string[]; readonly env: Readonly<Record<string, string>> };
 
+/** Characters of what a server says of its progress. */
+const MAX_PROGRESS = 500;
+
 export interface CallRequest {
   /** As the server lists it now. */
   readonly tool: Tool;
@@ -34,6 +39,7 @@ export interface CallRequest {
   /** With signs of progress. */
   readonly longestMs: number;
   readonly signal: AbortSignal;
+  onProgress(at: Progress): void;
 }
 
 /** A server that was spoken to and may be asked more. */
@@ -223,7 +229,7 @@ async function connected(
       }
       return aborting(waiting, (listing as NonNullable<typeof listing>).tools);
     },
-    async call({ tool, args, idempotencyKey, epoch, timeoutMs, longestMs, signal: stopped }) {
+    async call({ tool, args, idempotencyKey, epoch, timeoutMs, longestMs, signal: stopped, onProgress }) {
       const sent = { ...args };
       const settled = new AbortController();
       const given = new AbortController();
@@ -242,7 +248,12 @@ async function connected(
           timeout: timeoutMs,
           maxTotalTimeout: longestMs,
           resetTimeoutOnProgress: true,
-          onprogress: () => {},
+          onprogress: ({ progress, total, message }) =>
+            onProgress({
+              progress,
+              ...(total === undefined ? {} : { total }),
+              ...(message === undefined ? {} : { message: plainText(message, MAX_PROGRESS) }),
+            }),
           headers: { "idempotency-key": idempotencyKey, "x-run-epoch": String(epoch) },
           toolDefinition: definition,
         },

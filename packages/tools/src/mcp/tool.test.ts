@@ -137,7 +137,10 @@ describe("what a call comes to", () => {
       }
       return text("at last");
     };
-    expect((await call(set, "docs_echo")).output).toBe("at last");
+    const said: number[] = [];
+    const over = { progress: ({ progress }: { progress: number }) => void said.push(progress) };
+    expect((await call(set, "docs_echo", {}, over)).output).toBe("at last");
+    expect(said).toEqual([1, 2, 3, 4, 5, 6]);
   });
 });
 

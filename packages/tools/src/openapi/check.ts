@@ -17,7 +17,12 @@ export function checkOpenApiTool(
   const text = (place: string, value: string) => {
     try {
       for (const name of secretsOf(parseSecretText(value)))
-        if (!hasSecret(name)) report(place, "secret_not_found", `This agent has no secret named ${name}.`);
+        if (!hasSecret(name))
+          report(
+            place,
+            "secret_not_found",
+            `This agent has no secret named ${name}: PUT /v1/secrets/${name} makes it.`,
+          );
     } catch (error) {
       report(place, "template_error", `The text ${error instanceof Error ? error.message : "is not valid"}.`);
     }

@@ -159,11 +159,11 @@ describe("a document by URL", () => {
 describe("a document inline", () => {
   const inline = operation({}) as { [key: string]: unknown };
 
-  test("is kept as its digest, whatever the order of its keys", async () => {
+  test("is kept beside what is made of it, whatever the order of its keys", async () => {
     const { tools, problems } = await pin([entry({ document: { inline } })]);
     const reversed = Object.fromEntries(Object.entries(inline).reverse());
     expect(problems).toEqual([]);
-    expect((tools[0] as OpenApiToolSpec).document).toEqual({});
+    expect((tools[0] as OpenApiToolSpec).document).toEqual({ inline });
     expect((await pin([entry({ document: { inline: reversed } })])).tools).toEqual(tools);
     const changed = { ...inline, info: { title: "Test", version: "2" } };
     expect((await pin([entry({ document: { inline: changed } })])).tools).not.toEqual(tools);
@@ -172,7 +172,11 @@ describe("a document inline", () => {
   test("must not make a tool that another entry has, nor too many together", async () => {
     const client: ToolSpec = { type: "client", name: "api_op", description: "", parameters: {} };
     expect((await pin([client, entry({ document: { inline } })])).problems).toEqual([
-      { pointer: "/spec/tools/1", code: "duplicate_tool", detail: "There is a tool named api_op already." },
+      {
+        pointer: "/spec/tools/1",
+        code: "duplicate_tool",
+        detail: "There is a tool named api_op already: give one of them another name.",
+      },
     ]);
     const many = documentOf(
       Object.fromEntries(Array.from({ length: 70 }, (_, n) => [`/p${n}`, { get: {} }])),

@@ -24,7 +24,7 @@ export async function pinOpenApi(
   pointer: string,
   deps: { readonly egress: Egress; readonly allowedHosts: readonly string[]; readonly signal: AbortSignal },
 ): Promise<{ spec: OpenApiToolSpec; problems: ProblemDetail[]; warnings: ProblemDetail[] }> {
-  const { document, ...entry } = spec;
+  const { document } = spec;
   const told = ({ place, ...finding }: Finding): ProblemDetail => ({ pointer: `${pointer}${place}`, ...finding });
   const refused = (place: string, code: Finding["code"], detail: string) => ({
     spec,
@@ -65,14 +65,7 @@ export async function pinOpenApi(
       "The document takes too much time or memory to read: deploy a part of it.",
     );
   return {
-    spec:
-      found.pinned === null
-        ? spec
-        : {
-            ...entry,
-            document: document.url === undefined ? {} : { url: document.url },
-            pinned: storable(found.pinned),
-          },
+    spec: found.pinned === null ? spec : { ...spec, pinned: storable(found.pinned) },
     problems: found.problems.map(told),
     warnings: [...found.warnings.map(told), ...elsewhere(spec, found.pinned, pointer)],
   };

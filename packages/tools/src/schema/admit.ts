@@ -49,10 +49,11 @@ export function schemaProblems(schema: JsonSchema, pointer: string): ProblemDeta
     if (errors.length < 20) errors.push({ pointer: place, code: "tool_schema_invalid", detail });
   };
   if (Buffer.byteLength(JSON.stringify(schema)) > MAX_BYTES) {
-    report(pointer, `A tool's parameters may have ${MAX_BYTES} bytes.`);
+    report(pointer, `A schema may have ${MAX_BYTES} bytes.`);
     return errors;
   }
-  if (schema.type !== "object")
+  // Of a word that is no type at all it is said below.
+  if (schema.type !== "object" && !(typeof schema.type === "string" && !TYPES.has(schema.type)))
     report(`${pointer}/type`, "The root of the schema must be an object: write type: object.");
   let nodes = 0;
   let enums = 0;

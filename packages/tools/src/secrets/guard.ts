@@ -1,8 +1,9 @@
 import { storableText } from "@maru/domain";
-import { type Attachment, cutToBytes, failed, type PreparedTool, type ToolResult } from "../kind.ts";
+import { type Attachment, cutToBytes, failed, type PreparedTool, type Progress, type ToolResult } from "../kind.ts";
 import { createRedactor, type KnownSecret, type Redactor } from "./redact.ts";
 import { type SecretAccess, SecretUnavailable } from "./reference.ts";
 
+const PROGRESS_BYTES = 500;
 const WHOLE_TEXT = "output.txt";
 const TEXT = "text/plain; charset=utf-8";
 const TEXTUAL = /^(?:text\/|application\/(?:[\w.+-]*\+)?(?:json|xml|yaml|javascript))/i;
@@ -66,6 +67,12 @@ export function createGuard(names: readonly string[]): (tool: PreparedTool) => P
     };
   };
 
+  const saidOf = ({ message, ...at }: Progress): Progress => {
+    if (message === undefined) return at;
+    const text = storableText(message);
+    return { ...at, message: cutToBytes(known.size === 0 ? text : current().redact(text), PROGRESS_BYTES).text };
+  };
+
   /** Attachments without secrets: out of text they are taken, other bytes that hold one are not kept at all. */
   const attachmentsOf = ({ attachments = [] }: ToolResult) => {
     const kept: Attachment[] = [];
@@ -96,7 +103,13 @@ export function createGuard(names: readonly string[]): (tool: PreparedTool) => P
       const secrets: SecretAccess = async (wanted) => new Map([...values].filter(([name]) => wanted.includes(name)));
       try {
         const maxOutputBytes = maxBytes + (known.size === 0 ? 0 : current().margin);
-        const result = await tool.call(args, { ...context, secrets, maxOutputBytes });
+        const progress = context.progress && ((at: Progress) => context.progress?.(saidOf(at)));
+        const result = await tool.call(args, {
+          ...context,
+          secrets,
+          maxOutputBytes,
+          ...(progress ? { progress } : {}),
+        });
         if (known.size > 0 && sizeOf(result) > LARGE_BYTES) await turn();
         return cleaned(result, maxBytes);
       } catch (error) {

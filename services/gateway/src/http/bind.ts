@@ -15,7 +15,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { type Authenticator, allow, type Caller } from "../auth/authenticate.ts";
 import type { RateLimits } from "../rates/callers.ts";
 import type { IdempotentReplies } from "./idempotency.ts";
-import { refuseUnstorable } from "./strings.ts";
+import { refuseUnstorable, utf8 } from "./strings.ts";
 
 /** One request as a handler sees it: everything is checked. `caller` is null on public routes and operators' ones. */
 export interface Call<R extends RouteContract> {
@@ -32,6 +32,8 @@ export interface Call<R extends RouteContract> {
 export interface Answer<R extends RouteContract> {
   readonly status: keyof R["replies"] & number;
   readonly body?: ReplyOf<R>;
+  /** Instead of JSON of the reply's schema: one of the route's `alternatives`, or JSON as it is. */
+  readonly other?: { readonly type: string; readonly body: string };
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -58,6 +60,7 @@ export function bindRoutes(
     const handler = handlers[operationId] as unknown as Handler<RouteContract>;
     app.route({
       method: contract.method,
+      ...(contract.bodyBytes === undefined ? {} : { bodyLimit: contract.bodyBytes }),
       url: contract.path.replace(/\{([^}]+)\}/g, ":$1"),
       schema: {
         ...(contract.params === undefined ? {} : { params: contract.params }),
@@ -72,6 +75,7 @@ export function bindRoutes(
         bodyTypes: contract.bodyTypes ?? [],
         csv: contract.csv ?? false,
         bytes: contract.bytes ?? false,
+        alternatives: Object.keys(contract.alternatives ?? {}),
       },
       onRequest: async (request, reply) => {
         const { access } = contract;
@@ -112,6 +116,12 @@ export function bindRoutes(
         if (answer === STREAMED) return reply;
         reply.code(answer.status);
         if (answer.headers !== undefined) reply.headers(answer.headers);
+        const { other } = answer;
+        if (other !== undefined)
+          return reply
+            .type(`${other.type}; charset=utf-8`)
+            .serializer((text: string) => text)
+            .send(other.body);
         if (answer.body === undefined) return reply.send();
         return reply.send(answer.body);
       },
@@ -128,6 +138,7 @@ declare module "fastify" {
     bodyTypes?: readonly string[];
     csv?: boolean;
     bytes?: boolean;
+    alternatives?: readonly string[];
   }
 }
 
@@ -149,7 +160,7 @@ const hashRequest = (operationId: string, request: FastifyRequest): Buffer =>
     .digest();
 
 /** Far more than any body has, and far less than would overflow the stack of what walks it. */
-const BODY_DEPTH = 64;
+export const BODY_DEPTH = 64;
 
 /** Fastify's parser says of a forbidden key only that the body is no JSON. */
 function isJson(text: string): boolean {
@@ -165,7 +176,21 @@ function isJson(text: string): boolean {
 export function installBodyParsers(app: FastifyInstance): void {
   const parseJson = app.getDefaultJsonParser("error", "error");
   app.removeAllContentTypeParsers();
-  const json = (request: FastifyRequest, text: string, done: (error: Error | null, value?: unknown) => void) => {
+  type Parser = (request: FastifyRequest, text: string, done: (error: Error | null, value?: unknown) => void) => void;
+  // Read as bytes, since a decoder that is not asked replaces what it can't read.
+  const ofBytes =
+    (parse: Parser) =>
+    (request: FastifyRequest, bytes: Buffer, done: (error: Error | null, value?: unknown) => void): void => {
+      let text: string;
+      try {
+        text = utf8(bytes);
+      } catch (problem) {
+        done(problem as Error);
+        return;
+      }
+      parse(request, text, done);
+    };
+  const json: Parser = (request, text, done) => {
     const charset = /charset\s*=\s*"?([^;"\s]+)/i.exec(request.headers["content-type"] ?? "")?.[1];
     if (charset !== undefined && charset.toLowerCase() !== "utf-8")
       return done(new Problem("unsupported_media_type", "JSON is read as UTF-8 only."));
@@ -192,15 +217,15 @@ export function installBodyParsers(app: FastifyInstance): void {
       }
     });
   };
-  app.addContentTypeParser("application/json", { parseAs: "string" }, json);
+  app.addContentTypeParser("application/json", { parseAs: "buffer" }, ofBytes(json));
   app.addContentTypeParser(
     ["application/yaml", "application/x-yaml", "text/yaml"],
-    { parseAs: "string" },
-    (request, text, done) => {
-      if ((request.routeOptions.config.bodyTypes ?? []).length === 0)
+    { parseAs: "buffer" },
+    ofBytes((request, text, done) => {
+      if (!(request.routeOptions.config.bodyTypes ?? []).some((type) => type.endsWith("yaml")))
         return done(new Problem("unsupported_media_type", "Send application/json."));
       done(null, text);
-    },
+    }),
   );
   app.addHook("onRequest", async (request) => {
     if (request.headers["content-encoding"] !== undefined && request.headers["content-encoding"] !== "identity") {

@@ -12,6 +12,7 @@ export function installReplies(app: FastifyInstance): void {
     const { accept } = request.headers;
     if (request.routeOptions.config.bytes === true) return;
     if (request.routeOptions.config.csv === true && /\btext\/csv\b/i.test(accept ?? "")) return;
+    if (request.routeOptions.config.alternatives?.some((type) => accept?.toLowerCase().includes(type))) return;
     if (request.url.startsWith("/v1/") && accept !== undefined && accept !== "" && !READABLE.test(accept)) {
       throw new Problem("not_acceptable", "The API answers application/json, and text/event-stream for events.");
     }

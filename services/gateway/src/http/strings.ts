@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { Problem } from "@maru/contract";
 
 /** Escapes that may stand for what Postgres cannot store: NUL, and half of a surrogate pair. */
@@ -10,6 +11,36 @@ const SUSPECT = /\\u(?:0000|d[89a-f])/i;
  */
 export function refuseUnstorable(text: string, value: unknown): void {
   if (SUSPECT.test(text)) walk(value, "");
+}
+
+/** The text of a body. @throws Problem invalid_string, with the place of the first byte that is not UTF-8 */
+export function utf8(bytes: Buffer): string {
+  const text = bytes.toString("utf8");
+  if (isUtf8(bytes)) return text;
+  const { line, column } = placeOf(text.slice(0, firstBroken(text, bytes)));
+  const detail = "This is not UTF-8: save the file in that encoding.";
+  throw new Problem("invalid_string", `${detail} (line ${line}, column ${column})`, {
+    errors: [{ pointer: "", code: "invalid_string", detail, line, column }],
+  });
+}
+
+/** Where in the decoded text a replacement character stands that the bytes do not have. */
+function firstBroken(text: string, bytes: Buffer): number {
+  let offset = 0;
+  let from = 0;
+  for (;;) {
+    const index = text.indexOf("\ufffd", from);
+    offset += Buffer.byteLength(text.slice(from, index));
+    if (index < 0 || !REPLACEMENT.equals(bytes.subarray(offset, offset + REPLACEMENT.length))) return index;
+    offset += REPLACEMENT.length;
+    from = index + 1;
+  }
+}
+const REPLACEMENT = Buffer.from("\ufffd");
+
+function placeOf(before: string): { line: number; column: number } {
+  const lines = before.split("\n");
+  return { line: lines.length, column: (lines.at(-1)?.length ?? 0) + 1 };
 }
 
 function walk(value: unknown, pointer: string): void {

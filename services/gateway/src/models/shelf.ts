@@ -57,9 +57,11 @@ export function deploymentObject(deployment: StoredDeployment, shelf: Shelf, { s
   if (paused !== null)
     reasons.unshift(`It is paused${paused.reason === null ? "" : ` (${paused.reason})`}: it takes no runs.`);
   reasons.push(...drifts.map(driftReason));
+  const status =
+    paused !== null ? "paused" : able.length === 0 ? "failed" : reasons.length === 0 ? "ready" : "degraded";
   return {
     ...shown,
-    health: { status: paused !== null ? "paused" : reasons.length === 0 ? "ready" : "degraded", reasons },
+    health: { status, reasons },
     simulated: simulated && shelf.find(model)?.endpoint === null,
   };
 }

@@ -9,6 +9,8 @@ import { createSharedRates } from "./shared.ts";
 export interface RateLimits {
   /** One call of somebody known, of their own limit and their workspace's. @throws Problem rate_limited */
   takeCaller(reply: FastifyReply, caller: Caller): Promise<void>;
+  /** One delivery to a trigger, of its own limit and its workspace's. @throws Problem rate_limited */
+  takeTrigger(reply: FastifyReply, workspaceId: string, triggerId: string): Promise<void>;
   /** One call of somebody unknown. @throws Problem rate_limited */
   takeAddress(reply: FastifyReply, request: FastifyRequest): void;
   /** Says where an address stands and takes nothing: health checks and documents are never refused. */
@@ -18,7 +20,8 @@ export interface RateLimits {
 
 /**
  * Who is limited by what. Calls with credentials: by their API key's limit (`key`; a signed-in person's, `user`) and by their
- * workspace's (`workspace`), shared by all gateways. Calls without: by address (`default`), in this process: that protects the
+ * workspace's (`workspace`), shared by all gateways; deliveries to triggers in the same way by the trigger's (`trigger`), once they
+ * have shown whose they are. Calls without: by address (`default`), in this process: that protects the
  * process, is nobody's contract, and a health check or a sign-in must not need the store.
  */
 export function createRateLimits(deps: {
@@ -38,6 +41,11 @@ export function createRateLimits(deps: {
       const own = rateBucket(apiKeyId ?? user?.id ?? workspaceId, rateLimit ?? key);
       const { verdict, buckets } = await shared.take(workspaceId, [own, rateBucket(workspaceId, workspace)]);
       answer(reply, [apiKeyId === null ? "user" : "key", "workspace"], buckets, verdict);
+    },
+    async takeTrigger(reply, workspaceId, triggerId) {
+      const limits = [rateBucket(triggerId, key), rateBucket(workspaceId, workspace)];
+      const { verdict, buckets } = await shared.take(workspaceId, limits);
+      answer(reply, ["trigger", "workspace"], buckets, verdict);
     },
     takeAddress(reply, request) {
       const buckets = [bucketOf(request)];

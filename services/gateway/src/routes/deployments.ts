@@ -1,42 +1,18 @@
 import {
   type AgentSpec,
-  type DeploySettings,
+  DEPLOY_RESULTS_TYPE,
   LIMITS,
-  type ModelRequest,
-  type PlanChange,
-  type PolicyRules,
   Problem,
-  type ProblemCode,
-  type ProblemDetail,
   type Revision,
+  type Rollout,
   type TrafficPart,
 } from "@maru/contract";
-import {
-  diffSpecs,
-  manifestDigest,
-  manifestRefusal,
-  normaliseManifest,
-  type ParsedManifest,
-  parseManifestDocument,
-} from "@maru/domain";
-import { DEFAULT_MODEL_ID, estimateRequestTokens } from "@maru/model";
-import type { createSecretReader, ReleaseRequest, Store, StoredDeployment } from "@maru/store";
-import {
-  checkSources,
-  checkToolSpec,
-  type EgressGate,
-  hostProblems,
-  pinTools,
-  policyProblems,
-  prepareTools,
-  type Sandbox,
-  SandboxLost,
-  schemaProblems,
-  secretNamesIn,
-  UNCALLED,
-} from "@maru/tools";
+import { denormaliseManifest, diffSpecs, manifestYaml, parseManifests, type WrittenDeploy } from "@maru/domain";
+import { DEFAULT_MODEL_ID } from "@maru/model";
+import type { ReleaseRequest, Store, StoredDeployment } from "@maru/store";
 import type { FastifyRequest } from "fastify";
 import type { Caller } from "../auth/authenticate.ts";
+import { createDeploying, type DeployingDeps } from "../deploying.ts";
 import type { Handlers } from "../http/bind.ts";
 import type { Pages } from "../http/pages.ts";
 import { deploymentObject, readShelf, type Serving, type Shelf } from "../models/shelf.ts";
@@ -44,105 +20,40 @@ import type { RunControl } from "../runs.ts";
 import { uuidPosition } from "./positions.ts";
 import { answererOf } from "./runs.ts";
 
-export interface DeploymentDeps {
+export interface DeploymentDeps extends DeployingDeps {
   readonly store: Store;
   readonly control: RunControl;
   readonly pages: Pages;
   readonly serving: Serving;
-  /** Private hosts the operator lets tools reach. */
-  readonly allowedHosts: readonly string[];
-  /** Whether MCP servers may be started as commands. */
-  readonly mcpStdio: boolean;
-  readonly egress: EgressGate;
-  /** Loads the functions of manifests. */
-  readonly sandbox: Sandbox;
-  /** Values of an agent's secrets, for servers that are asked at deploy what tools they have. */
-  readonly secrets: ReturnType<typeof createSecretReader>["read"];
-  readonly closing: AbortSignal;
 }
 
 export function deploymentRoutes(deps: DeploymentDeps) {
-  const { store, control, pages, serving, allowedHosts, mcpStdio, egress, sandbox, closing } = deps;
+  const { store, control, pages, serving } = deps;
   const { deployments } = store;
+  const deploying = createDeploying(deps);
   const shelfOf = (workspaceId: string) => readShelf(store.models, workspaceId, serving);
   const shown = (deployment: StoredDeployment, shelf: Shelf) => deploymentObject(deployment, shelf, serving);
 
-  /** Tokens the first model call of a run may take beside its input. */
-  const reserveTokens = (spec: AgentSpec, shelf: Shelf): number => {
-    const model = shelf.find(spec.model.name)?.model;
-    if (model === undefined) throw new Problem("unknown_model");
-    const request: ModelRequest = {
-      model,
-      messages: [{ role: "system", content: spec.instructions }],
-      tools: prepareTools(spec.tools, UNCALLED).declarations,
-      thinking: spec.model.thinking,
-      temperature: spec.model.temperature,
-      topP: spec.model.topP,
-      presencePenalty: spec.model.presencePenalty,
-      seed: spec.model.seed,
-      maxOutputTokens: spec.model.maxOutputTokens,
-      parallelToolCalls: true,
-    };
-    return estimateRequestTokens(request) + spec.model.maxOutputTokens;
-  };
-
-  /** @throws Problem source_invalid with every source that does not load, unavailable when that can't be found out */
-  const refuseBrokenSources = async (spec: AgentSpec, locate: ParsedManifest["locate"]) => {
-    const problems = await checkSources(spec.tools, sandbox, closing).catch((error: unknown) => {
-      if (error instanceof SandboxLost)
-        throw new Problem("unavailable", "The sources could not be checked: try again.");
-      throw error;
+  /** A revision's manifest in the form the caller takes. */
+  const written = async (
+    request: FastifyRequest,
+    workspaceId: string,
+    revision: Revision,
+    deploy: WrittenDeploy | null,
+  ) => {
+    const shelf = await shelfOf(workspaceId);
+    const manifest = denormaliseManifest(revision.spec as unknown as AgentSpec, deploy, {
+      findModel: (id) => shelf.find(id)?.model,
+      defaultModelId: DEFAULT_MODEL_ID,
     });
-    if (problems.length === 0) return;
-    throw manifestRefusal(
-      problems.map(({ within, ...problem }) => ({ ...problem, ...locate(problem.pointer, within ?? undefined) })),
-      {},
-    );
-  };
-
-  /**
-   * Agents a manifest calls must be there, and no way may lead from them back to it. What they call is looked at as it is now;
-   * a run looks again when it calls.
-   */
-  const refuseAgents = async (workspaceId: string, spec: AgentSpec, name: string, locate: ParsedManifest["locate"]) => {
-    const called = spec.tools.flatMap((tool, index) =>
-      tool.type === "agent" ? [{ name: tool.deployment, index }] : [],
-    );
-    if (called.length === 0) return;
-    /** By the name of a deployment: the way to it. */
-    const ways = new Map(called.map((call) => [call.name, { index: call.index, line: [call.name] }]));
-    const problems: ProblemDetail[] = [];
-    const report = (index: number, code: ProblemCode, detail: string) =>
-      problems.push({ pointer: `/spec/tools/${index}/deployment`, code, detail });
-    for (let next = [...ways.keys()]; next.length > 0; ) {
-      const found = await store.children.called(
-        workspaceId,
-        next.filter((other) => other !== name),
-      );
-      const after: string[] = [];
-      for (const other of next) {
-        const { index, line } = ways.get(other) as { index: number; line: string[] };
-        if (other === name)
-          report(index, "agent_cycle", `This agent would call itself: ${[name, ...line].join(" → ")}.`);
-        else if (!found.has(other) && line.length === 1)
-          report(index, "unknown_agent", `There is no deployment named ${other}: deploy it first.`);
-        for (const further of found.get(other) ?? []) {
-          if (ways.has(further)) continue;
-          ways.set(further, { index, line: [...line, further] });
-          after.push(further);
-        }
-      }
-      next = after;
-    }
-    if (problems.length > 0) throw manifestRefusal(problems, { locate });
-  };
-
-  /** Names of secrets a manifest may refer to; not looked up for one that refers to none. */
-  const secretsFor = async (workspaceId: string, manifest: unknown): Promise<ReadonlySet<string>> => {
-    const name = (manifest as { metadata?: { name?: unknown } } | null)?.metadata?.name;
-    return typeof name === "string" && secretNamesIn(manifest).length > 0
-      ? store.secrets.namesFor(workspaceId, name)
-      : new Set();
+    const json = wantsJson(request);
+    return {
+      status: 200 as const,
+      headers: { vary: "accept" },
+      other: json
+        ? { type: "application/json", body: JSON.stringify(manifest) }
+        : { type: "application/yaml", body: manifestYaml(manifest) },
+    };
   };
 
   interface Released {
@@ -169,86 +80,60 @@ export function deploymentRoutes(deps: DeploymentDeps) {
   return {
     deploy: async ({ caller, body, query, request }) => {
       const text = body as unknown as string;
-      if (Buffer.byteLength(text) > LIMITS.manifestBytes) {
-        throw new Problem("body_too_large", `A manifest may have at most ${LIMITS.manifestBytes} bytes.`);
-      }
-      const { value, locate } = parseManifestDocument(
-        text,
-        /json/i.test(request.headers["content-type"] ?? "") ? "json" : "yaml",
-      );
-      const shelf = await shelfOf(caller.workspaceId);
-      const secrets = await secretsFor(caller.workspaceId, value);
-      const { policy } = await store.policies.read(caller.workspaceId);
-      const normal = normaliseManifest(value, {
-        findModel: (id) => shelf.find(id)?.model,
-        isServed: (id) => shelf.find(id)?.status !== "unserved",
-        modelIds: shelf.models.map(({ model }) => model.id),
-        checkSchema: schemaProblems,
-        defaultModelId: DEFAULT_MODEL_ID,
-        checkTool: (tool, pointer) => [
-          ...checkToolSpec(tool, pointer, { allowedHosts, mcpStdio, hasSecret: (name) => secrets.has(name) }),
-          ...policyProblems(tool, pointer, policy),
-        ],
-        locate,
-      });
-      const { deployment: name, settings, rollout } = normal;
-      const unreachable = endpointProblems(normal.spec, shelf, policy);
-      if (unreachable.length > 0) throw manifestRefusal(unreachable, { locate });
-      await refuseBrokenSources(normal.spec, locate);
-      await refuseAgents(caller.workspaceId, normal.spec, name, locate);
-      const { tools, problems, warnings } = await pinTools(normal.spec.tools, {
-        egress: egress.forWorkspace(caller.workspaceId),
-        allowedHosts,
-        mcpStdio,
-        secrets: (names) => deps.secrets(caller.workspaceId, normal.spec.name, names),
-        signal: closing,
-      });
-      // Again, of what entries stand for is known only now.
-      const refused = [
-        ...problems,
-        ...tools.flatMap((tool, index) => policyProblems(tool, `/spec/tools/${index}`, policy)),
-      ];
-      if (refused.length > 0) throw manifestRefusal(refused, { locate });
-      const spec: AgentSpec = { ...normal.spec, tools };
-      const digest = manifestDigest(spec);
+      const bytes = Buffer.byteLength(text);
+      // Before it is read, since reading is the work.
+      if (bytes > (SEPARATOR.test(text) ? LIMITS.manifestsBytes : LIMITS.manifestBytes))
+        throw new Problem(
+          "body_too_large",
+          `A manifest may have at most ${LIMITS.manifestBytes} bytes, several together ${LIMITS.manifestsBytes}, and this has ${bytes}.`,
+        );
+      const json = /json/i.test(request.headers["content-type"] ?? "");
+      const manifests = parseManifests(text, json ? "json" : "yaml");
+      const version = ifMatch(request.headers["if-match"]);
+      if (version !== null && manifests.length > 1)
+        throw new Problem("invalid_header", "If-Match is of one deployment: send its manifest alone.");
       const dryRun = query.dry_run ?? false;
-      const result = await deployments.deploy(caller.workspaceId, {
-        spec,
-        digest,
-        deployment: name,
-        reserveTokens: reserveTokens(spec, shelf),
+      const shelf = await shelfOf(caller.workspaceId);
+      const done = await deploying.deploy(caller.workspaceId, manifests, {
+        shelf,
         dryRun,
-        ifMatch: ifMatch(request.headers["if-match"]),
-        settings,
-        rollout,
+        ifMatch: version,
         by: answererOf(caller),
         note: query.note ?? null,
+        shown: (deployment) => shown(deployment, shelf),
       });
-      const before = result.settingsBefore;
-      const settingChanges = (Object.keys(settings) as (keyof DeploySettings)[]).flatMap((name): PlanChange[] =>
-        before === null || before[name] === settings[name]
-          ? []
-          : [{ path: `/deploy/${name}`, op: "change", before: before[name], after: settings[name] }],
-      );
-      const exists = result.action !== "create" || !dryRun;
-      const current = exists ? await deployments.get(caller.workspaceId, name) : null;
-      return {
-        status: result.action === "create" && !dryRun ? 201 : 200,
-        headers: current === null ? {} : { etag: `"${current.version}"` },
-        body: {
-          action: result.action,
-          dry_run: dryRun,
-          deployment: current === null ? null : shown(current.deployment, shelf),
-          revision: result.revision,
-          digest,
-          changes:
-            result.action === "unchanged"
-              ? []
-              : [...diffSpecs(result.before, spec), ...settingChanges, ...trafficChange(result)],
-          warnings: warnings.map(({ pointer, code, detail }) => ({ pointer, code, detail })),
-        },
-      };
+      const status = !dryRun && done.some(({ result }) => result.action === "create") ? 201 : 200;
+      const [only] = done;
+      if (only === undefined || done.length > 1) {
+        const results = done.map(({ result }) => result);
+        return { status, other: { type: DEPLOY_RESULTS_TYPE, body: JSON.stringify({ results }) } };
+      }
+      return { status, headers: only.version === null ? {} : { etag: `"${only.version}"` }, body: only.result };
     },
+
+    getDeploymentManifest: async ({ caller, params, request }) => {
+      const { deployment } = await deployments.get(caller.workspaceId, params.deployment);
+      const rollout = rolloutOf(deployment);
+      const number = rollout === null ? deployment.revision : rollout.revision;
+      const revision = await deployments.getRevision(caller.workspaceId, deployment.agent, number);
+      return written(request, caller.workspaceId, revision, {
+        deployment: deployment.name,
+        settings: {
+          onThreadBusy: deployment.on_thread_busy,
+          onLimit: deployment.on_limit,
+          concurrency: deployment.concurrency,
+        },
+        rollout: rollout?.rule ?? null,
+      });
+    },
+
+    getRevisionManifest: async ({ caller, params, request }) =>
+      written(
+        request,
+        caller.workspaceId,
+        await deployments.getRevision(caller.workspaceId, params.agent, params.number),
+        null,
+      ),
 
     deleteDeployment: async ({ caller, params, query, request }) => {
       const { workspaceId } = caller;
@@ -367,28 +252,27 @@ export function deploymentRoutes(deps: DeploymentDeps) {
   } satisfies Partial<Handlers>;
 }
 
-/** What a policy says against the hosts of the workspace's own endpoints that an agent uses. */
-function endpointProblems({ model }: AgentSpec, shelf: Shelf, policy: PolicyRules): ProblemDetail[] {
-  const named = [model.name, ...(model.fallbacks ?? [])];
-  return named.flatMap((name, index) => {
-    const url = shelf.find(name)?.endpoint?.baseUrl;
-    const pointer = index === 0 ? "/spec/model/name" : `/spec/model/fallbacks/${index - 1}`;
-    return url === undefined ? [] : hostProblems(url, pointer, policy);
-  });
+/** Between manifests of one body. */
+const SEPARATOR = /^---(?:\s|$)/m;
+
+/** JSON where it is named and YAML is not. */
+function wantsJson({ headers: { accept = "" } }: FastifyRequest): boolean {
+  return /json/i.test(accept) && !/yaml/i.test(accept);
 }
 
-/** Where all the traffic goes to one revision, that is not said. */
-function trafficChange({
-  moved,
-  trafficBefore,
-  traffic,
-}: {
-  moved: boolean;
-  trafficBefore: unknown;
-  traffic: unknown;
-}): PlanChange[] {
-  if (!moved || (trafficBefore === null && traffic === null)) return [];
-  return [{ path: "/deploy/traffic", op: "change", before: trafficBefore, after: traffic }];
+/** The canary a manifest would make of a deployment, as it is now; null when no manifest would: a split is the work of a hand. */
+function rolloutOf({ canary, revision, traffic }: StoredDeployment): { revision: number; rule: Rollout } | null {
+  const part = traffic.find((item) => item.revision === canary?.revision);
+  if (canary === null || part === undefined || canary.revision === revision || traffic.length !== 2) return null;
+  const { promote, rollback } = canary;
+  return {
+    revision: canary.revision,
+    rule: {
+      percent: part.percent,
+      ...(promote === undefined ? {} : { promote }),
+      ...(rollback === undefined ? {} : { rollback }),
+    },
+  };
 }
 
 /** @throws Problem traffic_invalid */

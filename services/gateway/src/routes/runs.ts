@@ -43,7 +43,7 @@ function quotaNotices(reply: FastifyReply, notices: readonly RunNotice[]): void 
 }
 
 const MAX_WAIT_SECONDS = 60;
-const MESSAGE_TOKENS = 8;
+export const MESSAGE_TOKENS = 8;
 
 export function runRoutes(deps: RunDeps) {
   const { store, control, bus, pages, serving, closing } = deps;
@@ -142,7 +142,7 @@ export function runRoutes(deps: RunDeps) {
     listRuns: async ({ caller, query }) => ({
       status: 200,
       body: await pages.read(
-        `runs ${query.status ?? ""} ${query.deployment ?? ""} ${query.thread_id ?? ""} ${query.parent_run_id ?? ""}`,
+        `runs ${query.status ?? ""} ${query.deployment ?? ""} ${query.thread_id ?? ""} ${query.parent_run_id ?? ""} ${query.schedule_id ?? ""} ${query.trigger_id ?? ""}`,
         caller.workspaceId,
         query,
         (limit, before) =>
@@ -153,6 +153,7 @@ export function runRoutes(deps: RunDeps) {
               ...(query.deployment === undefined ? {} : { deployment: query.deployment }),
               ...(query.thread_id === undefined ? {} : { threadId: query.thread_id }),
               ...(query.parent_run_id === undefined ? {} : { parentRunId: query.parent_run_id }),
+              ...sourceOf(query),
             },
             limit,
             before,
@@ -281,7 +282,11 @@ export function runRoutes(deps: RunDeps) {
 }
 
 /** A run as it is asked for, under an id of its own. */
-export const newRunOf = (body: BodyOf<Routes["createRun"]>, caller: Caller, simulated: boolean): NewRun => ({
+export const newRunOf = (
+  body: BodyOf<Routes["createRun"]>,
+  caller: Pick<Caller, "apiKeyId">,
+  simulated: boolean,
+): NewRun => ({
   id: newId("run"),
   deployment: body.deployment,
   input: body.input,
@@ -294,6 +299,18 @@ export const newRunOf = (body: BodyOf<Routes["createRun"]>, caller: Caller, simu
   apiKeyId: caller.apiKeyId,
   idempotency: null,
 });
+
+/** Whose runs are asked for. @throws Problem validation_failed when of two at once */
+function sourceOf({ schedule_id: schedule, trigger_id: trigger }: { schedule_id?: string; trigger_id?: string }) {
+  if (schedule !== undefined && trigger !== undefined) {
+    const detail = "can't be asked for with schedule_id: a run has one source";
+    throw new Problem("validation_failed", `trigger_id ${detail}.`, {
+      errors: [{ pointer: "?trigger_id", code: "validation_failed", detail }],
+    });
+  }
+  if (schedule !== undefined) return { source: { kind: "schedule", id: schedule } } as const;
+  return trigger === undefined ? {} : ({ source: { kind: "trigger", id: trigger } } as const);
+}
 
 /** Who asks: the API key, or the person. */
 export const answererOf = (caller: Caller): string => caller.apiKeyId ?? caller.user?.id ?? caller.workspaceId;

@@ -1,4 +1,4 @@
-import type { LiveEvent } from "@maru/contract";
+import type { LiveEvent, ProgressEvent } from "@maru/contract";
 import type { LiveBus, LiveMessage, TextMessage } from "@maru/queue";
 import type { Store, StoredEvent } from "@maru/store";
 import type { Heads } from "./heads.ts";
@@ -12,6 +12,7 @@ const PAGE = 50;
 /** Messages waiting for a slow reader; past this they are dropped and read from the rows, the text as one snapshot. */
 const MAX_WAITING = 200;
 const TEXT = new Set(["delta", "snapshot", "piece"]);
+const PROGRESS = "progress";
 
 export const isTerminal = (type: string): boolean =>
   /^run\.(?:completed|incomplete|failed|cancelled|expired)$/.test(type);
@@ -34,7 +35,7 @@ export function watchRun(
   let last = about.afterSeq;
   const push = (message: LiveMessage) => {
     if (message.kind === "join" || message.kind === "cancel") return;
-    if (!about.live && TEXT.has(message.kind)) return;
+    if (!about.live && (TEXT.has(message.kind) || message.kind === PROGRESS)) return;
     if (waiting.length >= MAX_WAITING) {
       waiting.length = 0;
       waiting.push({ kind: "reload" }, { kind: "behind" });
@@ -128,6 +129,11 @@ export function watchRun(
             yield* told(event);
             if (isTerminal(event.type)) return;
           }
+          continue;
+        }
+        if (message.kind === PROGRESS) {
+          const { kind: _, ...said } = message;
+          yield { kind: "live", event: { type: "progress", run_id: runId, ...said } as ProgressEvent };
           continue;
         }
         if (TEXT.has(message.kind))
