@@ -200,6 +200,18 @@ describe("releases", () => {
     expect((await call("POST", "/v1/deployments/nowhere/promote", {})).status).toBe(404);
   });
 
+  test.each([
+    ["PUT", "traffic", { split: [{ revision: 2_147_483_648, percent: 100 }] }, "/split/0/revision"],
+    ["POST", "promote", { revision: 1e20 }, "/revision"],
+    ["POST", "rollback", { release: 2_147_483_648 }, "/release"],
+  ])("%s %s of a number that none can have is refused with its place", async (method, change, body, pointer) => {
+    await deploy("numbered", "one");
+    expect((await call(method, `/v1/deployments/numbered/${change}`, body)).body).toMatchObject({
+      status: 400,
+      errors: [{ pointer }],
+    });
+  });
+
   test("a paused deployment takes no runs and says why; resumed it does", async () => {
     await deploy("resting", "one");
     const paused = await call("POST", "/v1/deployments/resting/pause", { note: "The shop is closed." });
