@@ -2,6 +2,7 @@ import type { Client, CreateRunBody, Run } from "@maru/sdk";
 import { answerAtTerminal } from "./answering.ts";
 import type { Cli } from "./cli.ts";
 import { Interrupted } from "./exit.ts";
+import { inWords } from "./failure.ts";
 import { createRunView } from "./run-view.ts";
 
 export interface FollowOptions {
@@ -30,8 +31,9 @@ export async function follow(
   const onInterrupt = () => {
     if (++pressed > 1 || runId === null) return leaving.abort(new Interrupted());
     output.note(`\nCancelling ${runId}; Ctrl-C again leaves it.`);
-    // That it failed shows: the run goes on.
-    client.runs.cancel(runId).catch((error: unknown) => output.note(error instanceof Error ? error.message : ""));
+    client.runs.cancel(runId, { signal: leaving.signal }).catch((error: unknown) => {
+      if (!leaving.signal.aborted) output.note(inWords(error));
+    });
   };
   process.on("SIGINT", onInterrupt);
   try {

@@ -26,10 +26,18 @@ interface Screen extends NodeJS.WritableStream {
 /** Questions are asked on `screen`, standard error: the answer of the command may be in a pipe. */
 export function createPrompter(input: Input, screen: Screen): Prompter {
   let before: Promise<unknown> = Promise.resolve();
+  /** What was typed, or pasted, beyond the line a question was answered with: it answers the next ones. */
+  const ahead: string[] = [];
+  let begun = "";
 
   const ask = (question: string, { signal, history }: { signal?: AbortSignal; history?: string[] }, shown: boolean) =>
     new Promise<string>((resolve, reject) => {
       signal?.throwIfAborted();
+      const typed = shown ? ahead.shift() : undefined;
+      if (typed !== undefined) {
+        screen.write(`${question}${typed}\n`);
+        return resolve(typed);
+      }
       // While nothing may be shown the line editor writes nowhere; what was typed is not in a history either.
       const reader = createInterface({
         input,
@@ -42,9 +50,13 @@ export function createPrompter(input: Input, screen: Screen): Prompter {
         if (settled) return;
         settled = true;
         signal?.removeEventListener("abort", onAbort);
-        reader.close();
-        if (!shown) screen.write("\n");
-        then();
+        // After the keys that came together with the last one.
+        setImmediate(() => {
+          begun = shown ? reader.line : "";
+          reader.close();
+          if (!shown) screen.write("\n");
+          then();
+        });
       };
       const onAbort = () => {
         screen.write("\n");
@@ -53,6 +65,7 @@ export function createPrompter(input: Input, screen: Screen): Prompter {
       signal?.addEventListener("abort", onAbort, { once: true });
       if (!shown) screen.write(question);
       reader.on("line", (text) => {
+        if (settled) return void (shown && ahead.push(text));
         if (shown && text.trim() !== "") history?.unshift(text);
         settle(() => resolve(text));
       });
@@ -68,6 +81,8 @@ export function createPrompter(input: Input, screen: Screen): Prompter {
       if (shown) {
         reader.setPrompt(question);
         reader.prompt();
+        if (begun !== "") reader.write(begun);
+        begun = "";
       }
     });
   const queue = <T>(work: () => Promise<T>): Promise<T> => {
