@@ -47,7 +47,8 @@ async function chaos() {
 function execute(script, options = {}) {
   return new Promise((resolve) => {
     const child = spawn(nodeBinary(root), script, {
-      cwd: command === "cli" ? process.cwd() : root,
+      // Where the person is, which npm changes: files are named from there.
+      cwd: command === "cli" ? (process.env.INIT_CWD ?? process.cwd()) : root,
       stdio: "inherit",
       env: { ...process.env, PATH: `${join(root, "node_modules/.bin")}:${process.env.PATH ?? ""}`, ...options.env },
     });

@@ -187,6 +187,15 @@ describe("releases", () => {
     ]);
   });
 
+  test("a canary on the first deploy is beside nothing, and that is said", async () => {
+    const first = await deploy("alone", "one", "{ traffic: { canary: 10 } }");
+    expect(first).toMatchObject({
+      action: "create",
+      deployment: { traffic: [{ revision: 1, percent: 100 }], canary: null },
+    });
+    expect(first.warnings).toMatchObject([{ pointer: "/deploy/traffic/canary", code: "canary_alone" }]);
+  });
+
   test("nothing to promote, nothing to go back to", async () => {
     await deploy("single", "one");
     expect((await call("POST", "/v1/deployments/single/promote", {})).body).toMatchObject({
