@@ -52,6 +52,7 @@ SELECT workspace_id, id, 1, 'deploy', revision, 'unknown', updated_at FROM deplo
 CREATE FUNCTION choose_revision(d deployments, p_thread uuid, p_run uuid) RETURNS int LANGUAGE plpgsql STABLE AS $$
 DECLARE
   v_last int;
+  v_part int;
   v_point int;
 BEGIN
   IF d.traffic IS NULL THEN RETURN d.revision; END IF;
@@ -63,11 +64,11 @@ BEGIN
   END IF;
   -- By the thread where there is one, so that runs begun before the first has ended go the same way.
   v_point := abs(hashtextextended(d.id::text || COALESCE(p_thread, p_run)::text, 0) % 100);
-  RETURN (
-    SELECT t.revision FROM (
-      SELECT (e.value->>'revision')::int AS revision, sum((e.value->>'percent')::int) OVER (ORDER BY e.n) AS upto
-        FROM jsonb_array_elements(d.traffic) WITH ORDINALITY AS e(value, n)) t
-     WHERE v_point < t.upto ORDER BY t.upto LIMIT 1);
+  FOR v_last, v_part IN SELECT (e->>'revision')::int, (e->>'percent')::int FROM jsonb_array_elements(d.traffic) e LOOP
+    v_point := v_point - v_part;
+    IF v_point < 0 THEN RETURN v_last; END IF;
+  END LOOP;
+  RETURN d.revision;
 END $$;
 
 -- Writes the release a deployment has just come to.
