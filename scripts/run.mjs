@@ -15,6 +15,7 @@ const ENTRIES = {
   bench: "bench/main.ts",
   admin: "services/standalone/src/admin-main.ts",
   "check-sdk": "packages/sdk/scripts/build.ts",
+  "build-cli": "packages/cli/scripts/build.ts",
 };
 
 try {
@@ -47,7 +48,7 @@ async function chaos() {
 function execute(script, options = {}) {
   return new Promise((resolve) => {
     const child = spawn(nodeBinary(root), script, {
-      // Where the person is, which npm changes: files are named from there.
+      // npm goes to the root first; files of the command line are where its user stands.
       cwd: command === "cli" ? (process.env.INIT_CWD ?? process.cwd()) : root,
       stdio: "inherit",
       env: { ...process.env, PATH: `${join(root, "node_modules/.bin")}:${process.env.PATH ?? ""}`, ...options.env },

@@ -1,5 +1,7 @@
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type House, openHouse, type Person } from "../setup/house.ts";
@@ -34,6 +36,23 @@ test.each(blocks.map((text, index) => [index + 1, text] as const))(
     if (text.includes("Prefer: wait")) expect(stdout).toContain('"status":"completed"');
   },
 );
+
+test("the lines for the terminal work as they stand", async () => {
+  const [, text = ""] = /```sh\n(alias maru=[\s\S]*?)```/.exec(readme) ?? [];
+  const script = text.replace(/^export MARU_API_KEY=…/m, "");
+  const home = mkdtempSync(join(tmpdir(), "maru-readme-"));
+  try {
+    const { stdout } = await promisify(execFile)("bash", ["-euo", "pipefail", "-O", "expand_aliases", "-c", script], {
+      env: { PATH: process.env.PATH, HOME: home, MARU_URL: house.url, MARU_API_KEY: person.key },
+    });
+    expect(stdout).toMatch(/^weather: /);
+    expect(stdout).toContain("서울: ");
+    expect(stdout).toMatch(/^RUN +STATUS/m);
+    expect(stdout).toMatch(/^tokens +workspace/m);
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+});
 
 test("the manifest in the README deploys", async () => {
   const manifest = /```yaml\n([\s\S]*?)```/.exec(readme)?.[1] ?? "";

@@ -3,11 +3,12 @@ export function startOfDay(date: string, zone: string, later = 0): Date | null {
   const midnight = Date.parse(`${date}T00:00:00Z`);
   if (Number.isNaN(midnight) || new Date(midnight).toISOString().slice(0, 10) !== date) return null;
   const local = midnight + later * 86_400_000;
-  // The offset at the guess, then at what that makes of it: a change of the clocks may lie between.
-  const once = local - offsetMs(new Date(local), zone);
-  const twice = local - offsetMs(new Date(once), zone);
-  // Where midnight is left out, as in zones that change their clocks then, the day begins with the change.
-  return new Date(Math.max(once, twice) === twice || offsetMs(new Date(twice), zone) === local - twice ? twice : once);
+  // The offset at a guess, then at what that makes of it: a change of the clocks may lie between.
+  const guess = local - offsetMs(new Date(local), zone);
+  const start = local - offsetMs(new Date(guess), zone);
+  const exists = start + offsetMs(new Date(start), zone) === local;
+  // Where the clocks leave midnight out the day begins with their change.
+  return new Date(exists ? start : Math.max(guess, start));
 }
 
 /** How far a zone's clocks are ahead of UTC at an instant. */

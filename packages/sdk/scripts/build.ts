@@ -13,16 +13,17 @@ const PACKAGE = fileURLToPath(new URL("..", import.meta.url));
 const TSC = fileURLToPath(new URL("../../../node_modules/typescript/bin/tsc", import.meta.url));
 const DIST = join(PACKAGE, "dist");
 
-/** Makes `dist/` the package as it is published: JavaScript, types, and a manifest of what users need. Answers the folder. */
-export function build(): string {
-  rmSync(DIST, { recursive: true, force: true });
-  execFileSync(process.execPath, [TSC, "-p", join(PACKAGE, "tsconfig.build.json")], { encoding: "utf8" });
+/** Makes a folder the package as it is published: JavaScript, types, and a manifest of what users need. Answers the folder. */
+export function build(dist = DIST): string {
+  rmSync(dist, { recursive: true, force: true });
+  const args = ["-p", join(PACKAGE, "tsconfig.build.json"), "--outDir", dist];
+  execFileSync(process.execPath, [TSC, ...args], { encoding: "utf8" });
   // Types name their neighbours by what is there.
-  for (const file of readdirSync(DIST, { recursive: true, encoding: "utf8" }).filter((name) =>
+  for (const file of readdirSync(dist, { recursive: true, encoding: "utf8" }).filter((name) =>
     name.endsWith(".d.ts"),
   )) {
-    const text = readFileSync(join(DIST, file), "utf8");
-    writeFileSync(join(DIST, file), text.replace(/(from "\.\/[a-z]+)\.ts"/g, '$1.js"'));
+    const text = readFileSync(join(dist, file), "utf8");
+    writeFileSync(join(dist, file), text.replace(/(from "\.\/[a-z]+)\.ts"/g, '$1.js"'));
   }
   const {
     devDependencies: _,
@@ -31,11 +32,11 @@ export function build(): string {
   } = JSON.parse(readFileSync(join(PACKAGE, "package.json"), "utf8"));
   const { access, ...published } = publishConfig;
   writeFileSync(
-    join(DIST, "package.json"),
+    join(dist, "package.json"),
     `${JSON.stringify({ ...manifest, ...published, publishConfig: { access } }, null, 2)}\n`,
   );
-  copyFileSync(join(PACKAGE, "README.md"), join(DIST, "README.md"));
-  return DIST;
+  copyFileSync(join(PACKAGE, "README.md"), join(dist, "README.md"));
+  return dist;
 }
 
 /** Packs a folder as `npm publish` would, without a network. Answers the tarball's path. */

@@ -70,9 +70,11 @@ What next
   export MARU_API_KEY=${apiKey}${url === "http://127.0.0.1:8080" ? "" : `\n  export MARU_URL=${url}`}
   curl -N ${url}/v1/runs -H "Authorization: Bearer $MARU_API_KEY" -H "Content-Type: application/json" \\
        -H "Accept: text/event-stream" -d '{"deployment": "weather", "input": "부산 날씨는?"}'
-  npm run maru -- deploy examples/weather/agent.yaml
-  npm run maru -- run weather "제주 날씨 알려 줘"
-  npm run maru -- quota
+
+  alias maru="$PWD/node_modules/.bin/maru"
+  maru run weather "제주 날씨 알려 줘"
+  maru chat weather
+  maru help
 
 Ctrl-C stops it.
 `;

@@ -1,0 +1,41 @@
+import { chmodSync, copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { rolldown } from "rolldown";
+
+const PACKAGE = fileURLToPath(new URL("..", import.meta.url));
+const DIST = join(PACKAGE, "dist");
+
+/** Makes a folder the package as it is published: a JavaScript file for each of ours, and a manifest. Answers the folder. */
+export async function build(dist = DIST): Promise<string> {
+  rmSync(dist, { recursive: true, force: true });
+  const { devDependencies: _, ...manifest } = JSON.parse(readFileSync(join(PACKAGE, "package.json"), "utf8"));
+  const { version } = JSON.parse(readFileSync(join(PACKAGE, "../sdk/package.json"), "utf8"));
+  const dependencies = { ...manifest.dependencies, "@maru/sdk": version };
+  const made = await rolldown({
+    input: join(PACKAGE, "src/main.ts"),
+    platform: "node",
+    external: (id) => Object.keys(dependencies).some((name) => id === name || id.startsWith(`${name}/`)),
+    onLog: (_level, log) => {
+      throw new Error(log.message);
+    },
+  });
+  await made.write({
+    dir: join(dist, "lib"),
+    format: "esm",
+    preserveModules: true,
+    preserveModulesRoot: join(PACKAGE, "src"),
+    entryFileNames: "[name].js",
+  });
+  await made.close();
+  chmodSync(join(dist, "lib/main.js"), 0o755);
+  const { private: __, exports: ___, ...published } = manifest;
+  writeFileSync(
+    join(dist, "package.json"),
+    `${JSON.stringify({ ...published, bin: { maru: "lib/main.js" }, dependencies, publishConfig: { access: "public" } }, null, 2)}\n`,
+  );
+  copyFileSync(join(PACKAGE, "README.md"), join(dist, "README.md"));
+  return dist;
+}
+
+if (import.meta.main) console.log(await build());
