@@ -30,7 +30,9 @@ export function createCanaryJudge(deps: { deployments: Deployments; logger: Logg
         });
         logger.info({ workspaceId, deployment: state.deployment, verdict: kind, reason }, "canary judged");
       } catch (error) {
-        if (!(error instanceof Problem) || error.code !== "precondition_failed") throw error;
+        // Somebody changed it meanwhile; or it fails, and must not hold up another workspace's.
+        if (!(error instanceof Problem) || error.code !== "precondition_failed")
+          logger.warn({ err: error, workspaceId, deploymentId }, "canary not judged; it is tried again");
       }
     }
   };

@@ -4,6 +4,7 @@ import type { ChildrenPort } from "@maru/engine";
 import type { LiveBus } from "@maru/queue";
 import type { Children, EndedChild, NextRun } from "@maru/store";
 import { cutToBytes } from "@maru/tools";
+import type { Logger } from "pino";
 
 /**
  * Runs that runs start. A child's end is told to its parent after it, in a transaction of its own: the row of one run is
@@ -14,6 +15,7 @@ export function createChildRuns(deps: {
   bus: Pick<LiveBus, "publish">;
   wake: (workspaceId: string, next: NextRun) => void;
   estimateTokens: (text: string) => number;
+  logger: Logger;
 }) {
   const { children, bus, wake } = deps;
 
@@ -74,8 +76,10 @@ export function createChildRuns(deps: {
     },
     async sweep(limit: number): Promise<void> {
       for (const { workspaceId, runId, ended, parentRunId } of await children.stray(limit)) {
-        if (ended) await tell(workspaceId, runId);
-        else await cancelBelow(workspaceId, parentRunId);
+        // Each alone: one that fails, for whatever reason, must not hold up another workspace's.
+        await (ended ? tell(workspaceId, runId) : cancelBelow(workspaceId, parentRunId)).catch((error: unknown) =>
+          deps.logger.warn({ err: error, runId }, "a child run was not settled; it is tried again"),
+        );
       }
     },
   };

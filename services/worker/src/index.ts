@@ -114,6 +114,7 @@ export async function createWorker(deps: {
     bus,
     wake,
     estimateTokens: (text) => models.port.estimateText(null, text),
+    logger,
   });
   const judge = createCanaryJudge({ deployments: store.deployments, logger });
   const ports: EnginePorts = {
