@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import type { HttpToolSpec } from "@maru/contract";
-import { prepareTools } from "@maru/tools";
+import type { HttpToolSpec, OpenApiToolSpec } from "@maru/contract";
+import { pinTools, prepareTools } from "@maru/tools";
 import { callContext, openEgress, toolDeps } from "@maru/tools/testing";
 import { Agent, request } from "undici";
 import { load, median, percentile } from "./load.ts";
@@ -26,7 +26,35 @@ const get = (path: string): HttpToolSpec["request"] => ({
   body: null,
 });
 
-/** Calls of http tools through guard, policy, secrets and all, beside the same request by undici and by fetch. */
+const DOCUMENT: OpenApiToolSpec = {
+  type: "openapi",
+  name: "api",
+  document: {
+    inline: {
+      openapi: "3.1.0",
+      info: { title: "Bench", version: "1" },
+      servers: [{ url: `https://${HOST}` }],
+      paths: {
+        "/small": {
+          get: {
+            operationId: "small",
+            parameters: [{ name: "q", in: "query", schema: { type: "string" } }],
+            responses: { 200: { description: "OK" } },
+          },
+        },
+      },
+    },
+  },
+  operations: { include: ["*"], exclude: [] },
+  headers: { "X-Key": "${secrets.KEY}" },
+  query: {},
+  auth: {},
+  timeoutMs: 10_000,
+  overrides: [],
+  toolPrefix: "api_",
+};
+
+/** Calls of http and openapi tools through guard, policy, secrets and all, beside the same request by undici and by fetch. */
 export async function httpToolBench(): Promise<void> {
   const server = new Worker(new URL("./http-server.ts", import.meta.url));
   const [port] = (await once(server, "message")) as [number];
@@ -49,14 +77,24 @@ export async function httpToolBench(): Promise<void> {
       effect: "idempotent",
     }),
   ];
-  const tools = prepareTools(specs, toolDeps({ egress }));
+  const pinned = await pinTools([DOCUMENT], {
+    egress,
+    allowedHosts: [HOST],
+    secrets: async () => new Map([["KEY", "a-secret-value-1"]]),
+    signal: new AbortController().signal,
+  });
+  const tools = prepareTools([...specs, ...pinned.tools], toolDeps({ egress }));
+  const cases = [
+    ...specs.map(({ name, request: { method } }) => ({ name, tool: name, method })),
+    { name: "openapi", tool: "api_small", method: "GET" },
+  ];
   const context = callContext({ secrets: async () => new Map([["KEY", "a-secret-value-1"]]), maxOutputBytes: 262_144 });
   console.log(`\nCalls of http tools beside the bare request (${CALLS} calls, median of ${ROUNDS} rounds)`);
   console.log("tool    at a time  undici/s  fetch/s  tool/s  tool/undici  tool/fetch  added p50  added p95");
-  for (const { name, request: spec } of specs) {
-    const url = `${origin}/${name === "small" || name === "form" ? "small" : "large"}?q=x`;
+  for (const { name, tool, method } of cases) {
+    const url = `${origin}/${["small", "form", "openapi"].includes(name) ? "small" : "large"}?q=x`;
     const sent =
-      spec.method === "POST"
+      method === "POST"
         ? {
             method: "POST" as const,
             body: "q=x&tag=a&tag=b",
@@ -66,7 +104,9 @@ export async function httpToolBench(): Promise<void> {
     const byUndici = async () => void (await (await request(url, { dispatcher: agent, ...sent })).body.text());
     const byFetch = async () => void (await (await fetch(url, sent)).text());
     const byTool = async () => {
-      const result = await tools.get(name)?.call({ q: "x", tags: ["a", "b"] }, context);
+      const result = await tools
+        .get(tool)
+        ?.call(name === "openapi" ? { q: "x" } : { q: "x", tags: ["a", "b"] }, context);
       if (result === undefined || result.isError || result.truncated)
         throw new Error(`unexpected result: ${result?.output}`);
     };
