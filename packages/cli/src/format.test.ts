@@ -13,7 +13,12 @@ test("nothing of a text moves the cursor or turns the reading around", () => {
 });
 
 test("figures are read as people write them", () => {
-  expect([dollars(80), price(200_000), price(1_234_567), price(0)]).toEqual(["$0.000080", "$0.20", "$1.234567", "$0.00"]);
+  expect([dollars(80), price(200_000), price(1_234_567), price(0)]).toEqual([
+    "$0.000080",
+    "$0.20",
+    "$1.234567",
+    "$0.00",
+  ]);
   expect([12, 1_500, 61_000, 3_720_000].map(duration)).toEqual(["12 ms", "1.5 s", "1 min 1 s", "1 h 2 min"]);
   expect([12, 2_048, 3_145_728].map(bytes)).toEqual(["12 B", "2.0 KiB", "3.0 MiB"]);
 });
