@@ -187,6 +187,15 @@ describe("releases", () => {
     ]);
   });
 
+  test("a canary on the first deploy is beside nothing, and that is said", async () => {
+    const first = await deploy("alone", "one", "{ traffic: { canary: 10 } }");
+    expect(first).toMatchObject({
+      action: "create",
+      deployment: { traffic: [{ revision: 1, percent: 100 }], canary: null },
+    });
+    expect(first.warnings).toMatchObject([{ pointer: "/deploy/traffic/canary", code: "canary_alone" }]);
+  });
+
   test("nothing to promote, nothing to go back to", async () => {
     await deploy("single", "one");
     expect((await call("POST", "/v1/deployments/single/promote", {})).body).toMatchObject({
@@ -198,6 +207,18 @@ describe("releases", () => {
       code: "nothing_to_release",
     });
     expect((await call("POST", "/v1/deployments/nowhere/promote", {})).status).toBe(404);
+  });
+
+  test.each([
+    ["PUT", "traffic", { split: [{ revision: 2_147_483_648, percent: 100 }] }, "/split/0/revision"],
+    ["POST", "promote", { revision: 1e20 }, "/revision"],
+    ["POST", "rollback", { release: 2_147_483_648 }, "/release"],
+  ])("%s %s of a number that none can have is refused with its place", async (method, change, body, pointer) => {
+    await deploy("numbered", "one");
+    expect((await call(method, `/v1/deployments/numbered/${change}`, body)).body).toMatchObject({
+      status: 400,
+      errors: [{ pointer }],
+    });
   });
 
   test("a paused deployment takes no runs and says why; resumed it does", async () => {

@@ -108,7 +108,10 @@ export const Revision = Type.Object(
 export type Revision = Static<typeof Revision>;
 
 export const TrafficPart = Type.Object(
-  { revision: Type.Integer({ minimum: 1 }), percent: Type.Integer({ minimum: 0, maximum: 100 }) },
+  {
+    revision: Type.Integer({ minimum: 1, maximum: 2_147_483_647 }),
+    percent: Type.Integer({ minimum: 0, maximum: 100 }),
+  },
   closed,
 );
 export type TrafficPart = Static<typeof TrafficPart>;

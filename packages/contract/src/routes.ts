@@ -396,7 +396,10 @@ export const routes = {
     access: "agents:write",
     params: DeploymentParam,
     headers: IfMatch,
-    body: Type.Object({ revision: Type.Optional(Type.Integer({ minimum: 1 })), note: Type.Optional(Note) }, closed),
+    body: Type.Object(
+      { revision: Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647 })), note: Type.Optional(Note) },
+      closed,
+    ),
     replies: { 200: o.Deployment },
     problems: ["nothing_to_release", "precondition_failed"],
     idempotent: true,
@@ -410,7 +413,10 @@ export const routes = {
     access: "agents:write",
     params: DeploymentParam,
     headers: IfMatch,
-    body: Type.Object({ release: Type.Optional(Type.Integer({ minimum: 1 })), note: Type.Optional(Note) }, closed),
+    body: Type.Object(
+      { release: Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647 })), note: Type.Optional(Note) },
+      closed,
+    ),
     replies: { 200: o.Deployment },
     problems: ["nothing_to_release", "precondition_failed"],
     idempotent: true,

@@ -77,8 +77,14 @@ export type ChildStart =
 
 /** Runs of other agents. Their end answers the step that started them, as a person's answer would. */
 export interface ChildrenPort {
-  /** Starts the run a step stands for; however often it is called, there is one. */
-  start(claim: Claim, child: { step: number; call: ChildCall; deployment: string; input: string }): Promise<ChildStart>;
+  /**
+   * Starts the run a step stands for; however often it is called, there is one. Where it may not begin (the workspace's policy), one
+   * that an attempt before began goes on all the same: it has its own calls judged.
+   */
+  start(
+    claim: Claim,
+    child: { step: number; call: ChildCall; deployment: string; input: string; mayBegin: boolean },
+  ): Promise<ChildStart>;
 }
 
 export interface JournalPort {

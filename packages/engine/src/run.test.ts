@@ -87,6 +87,8 @@ function world(
     heard?: string;
     tools?: Record<string, (n: number) => Promise<string>>;
     effect?: PreparedTool["effect"];
+    /** More of each tool, by name. */
+    more?: Record<string, Partial<PreparedTool>>;
     lostAfter?: number;
   } = {},
 ) {
@@ -95,6 +97,7 @@ function world(
   const patience: boolean[] = [];
   const overflows: number[] = [];
   const called: string[] = [];
+  const begun: boolean[] = [];
   let running = 0;
   let widest = 0;
   const prepared = new Map<string, PreparedTool>(
@@ -111,6 +114,7 @@ function world(
           running--;
           return { output, isError: false, code: null, truncated: false };
         },
+        ...options.more?.[name],
       },
     ]),
   );
@@ -155,7 +159,12 @@ function world(
       secrets: async () => new Map(),
     },
     artifacts: { keep: async () => "full" },
-    children: { start: async () => ({ kind: "refused", code: "unknown_agent", message: "There are no others." }) },
+    children: {
+      start: async (_claim, { mayBegin }) => {
+        begun.push(mayBegin);
+        return { kind: "refused", code: "unknown_agent", message: "There are no others." };
+      },
+    },
     journal: {
       write: async (_claim, entry) => {
         writes.push(entry);
@@ -192,7 +201,17 @@ function world(
     ...options.claim,
   };
   const run = (signal = new AbortController().signal) => executeRun(claim, ports, signal);
-  return { run, writes, requests, patience, overflows, called, widest: () => widest, end: () => writes.at(-1)?.end };
+  return {
+    run,
+    writes,
+    requests,
+    patience,
+    overflows,
+    called,
+    begun,
+    widest: () => widest,
+    end: () => writes.at(-1)?.end,
+  };
 }
 
 describe("the loop", () => {
@@ -601,4 +620,76 @@ describe("being stopped", () => {
     expect(await stopped("drain")).toEqual({ outcome: "handed_back", writes: [] });
     expect(await stopped("lost")).toEqual({ outcome: "lost", writes: [] });
   });
+});
+
+describe("a policy that changes while calls wait their turn", () => {
+  const openCall = (kind: "tool" | "run", epoch: number) => [
+    step({ seq: 1, kind: "model", name: "m", effect: "model", output: { ...calls("a"), usage } }),
+    step({
+      seq: 2,
+      kind,
+      state: "started",
+      name: "a",
+      effect: "safe",
+      epoch,
+      input: { id: "c0", name: "a", arguments: "{}", ...(kind === "run" ? { run: "run_2", tokens: 50_000 } : {}) },
+    }),
+  ];
+
+  test("does not let a call pass whose approval nobody was asked for", async () => {
+    let denied = true;
+    const a = { denied: async () => denied, needsApproval: () => true };
+    const it = world([calls("b", "a"), says("done")], {
+      tools: {
+        a: async () => "made",
+        b: async () => {
+          denied = false;
+          return "b";
+        },
+      },
+      more: { a },
+      claim: { spec: spec({ parallelTools: 1 }) },
+    });
+    expect(await it.run()).toBe("ended");
+    expect(it.called).toEqual(["b"]);
+    expect(it.writes.flatMap(({ done }) => done).find(({ seq }) => seq === 3)).toMatchObject({
+      state: "error",
+      output: { code: "policy_denied" },
+    });
+  });
+
+  test("nor one that a worker before had begun", async () => {
+    for (const kind of ["tool", "run"] as const) {
+      const it = world([says("done")], {
+        tools: { a: async () => "made" },
+        more: {
+          a: {
+            needsApproval: () => true,
+            ...(kind === "run" ? { agent: { deployment: "a", inputOf: () => "" } } : {}),
+          },
+        },
+        claim: { epoch: 2, steps: openCall(kind, 1) },
+      });
+      expect(await it.run()).toBe("ended");
+      expect([it.called, it.begun]).toEqual([[], []]);
+    }
+  });
+
+  test.each([
+    [false, true],
+    [true, false],
+  ])(
+    "another agent is begun only where it is allowed, also by the worker after (denied: %s)",
+    async (denied, mayBegin) => {
+      for (const epoch of [1, 2]) {
+        const it = world([says("done")], {
+          tools: { a: async () => "made" },
+          more: { a: { denied: async () => denied, agent: { deployment: "a", inputOf: () => "" } } },
+          claim: { epoch, steps: openCall("run", 1) },
+        });
+        expect(await it.run()).toBe("ended");
+        expect(it.begun).toEqual([mayBegin]);
+      }
+    },
+  );
 });

@@ -142,9 +142,21 @@ export async function executeRun(
     return asked + children > 0 ? journal.wait({ done: [] }) : outcome;
   };
 
+  /**
+   * Whether nobody approved a call that needs it. Of a tool that was denied nobody was asked, and it may be allowed again by the
+   * time the call's turn has come.
+   */
+  const isUnapproved = (step: CallStep): boolean => {
+    const tool = tools.get(step.name);
+    if (tool?.needsApproval === undefined || approvalOf(steps, step.seq)?.output?.decision === "approve") return false;
+    const parsed = ports.tools.parseArguments(step.input.arguments);
+    return parsed.ok && tool.checkArguments(parsed.value) === null && tool.needsApproval(parsed.value);
+  };
+
   /** A tool step's result; one that was sent before a crash and must not be sent twice is unknown instead. */
   const resultOf = async (step: ToolStep) => {
     if (step.effect === "at_most_once" && step.epoch < claim.epoch) return UNKNOWN_AFTER_CRASH;
+    if (isUnapproved(step)) return UNAPPROVED;
     try {
       mustHold();
       const approved = approvalOf(steps, step.seq)?.output?.arguments;
@@ -170,9 +182,8 @@ export async function executeRun(
     if (agent === undefined || !parsed.ok) return refuse("unknown_tool", `There is no tool named ${step.name}.`);
     if (step.input.tokens < LIMITS.tokens.min)
       return refuse("budget_exhausted", "Too little is left of this run's budget to ask another agent.");
-    // What an attempt before began has a run already, and that run has its own calls judged.
-    if (step.epoch === claim.epoch && (await tool?.denied?.()))
-      return refuse("policy_denied", "The workspace's policy does not allow this tool.");
+    if (isUnapproved(step)) return UNAPPROVED;
+    const denied = (await tool?.denied?.()) ?? false;
     mustHold();
     const input = storableText(agent.inputOf(parsed.value));
     const result = await ports.children.start(claim, {
@@ -180,6 +191,7 @@ export async function executeRun(
       call: step.input,
       deployment: agent.deployment,
       input,
+      mayBegin: !denied,
     });
     if (result.kind === "lost") throw new ClaimLost();
     if (result.kind === "cancelled") throw new Stop("cancel");
@@ -248,6 +260,12 @@ export async function executeRun(
     stopClock();
   }
 }
+
+const UNAPPROVED: ToolOutput = {
+  output: "The workspace's policy did not allow this tool, so nobody was asked to approve the call: it was not made.",
+  isError: true,
+  code: "policy_denied",
+};
 
 const UNKNOWN_FAILS: End = {
   status: "failed",

@@ -9,7 +9,7 @@ type ToolMessage = Extract<Message, { role: "tool" }>;
 
 /**
  * Whether the message at an index sends its thinking back. `interleaved`: only after the last user message, where the
- * template expects it; it renders earlier turns without. `preserved`: always, unmodified. `strip`: never.
+ * template expects it; it renders earlier turns without. `preserved`: always, unmodified but for the template's marks. `strip`: never.
  */
 export function reasoningReplay({ model, messages }: Pick<ModelRequest, "model" | "messages">) {
   const { history } = model.thinking;
@@ -55,7 +55,7 @@ function assistantMessage(message: AssistantMessage, fields: readonly string[]):
     role: "assistant",
     content: content === "" && toolCalls.length > 0 ? null : neutralised(content),
     ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(wireCall) }),
-    ...(reasoning.trim() === "" ? {} : Object.fromEntries(fields.map((field) => [field, reasoning]))),
+    ...(reasoning.trim() === "" ? {} : Object.fromEntries(fields.map((field) => [field, neutralised(reasoning)]))),
   };
 }
 

@@ -122,7 +122,12 @@ describe("building a request", () => {
       aRequest({
         messages: [
           { role: "user", content: attack },
-          { ...calling(asked("a", "weather", JSON.stringify({ q: attack }))), content: attack } as never,
+          {
+            ...calling(asked("a", "weather", JSON.stringify({ q: attack }))),
+            content: attack,
+            // What it read comes back out of it, spelt letter by letter.
+            reasoning: attack,
+          } as never,
           result("a", attack),
         ],
         tools: [{ name: "t", description: attack, parameters: { type: "object", title: attack } }],

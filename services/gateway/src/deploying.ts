@@ -11,6 +11,7 @@ import {
   type ProblemCode,
   type ProblemDetail,
   type Quota,
+  type Rollout,
 } from "@maru/contract";
 import {
   diffSpecs,
@@ -287,7 +288,7 @@ export function createDeploying(deps: DeployingDeps) {
               revision: result.revision,
               digest: item.digest,
               changes: changesOf(result, item),
-              warnings: [...item.warnings, ...noRoom],
+              warnings: [...item.warnings, ...aloneWarnings(item.normal, result), ...noRoom],
             },
           };
         }),
@@ -305,6 +306,19 @@ function endpointProblems({ model }: AgentSpec, shelf: Shelf, policy: PolicyRule
     return url === undefined ? [] : hostProblems(url, pointer, policy);
   });
 }
+
+/** A canary beside nothing is none: the first revision of a deployment takes all its runs. */
+const aloneWarnings = ({ rollout }: { rollout: Rollout | null }, { action }: Deployed): DeployWarning[] =>
+  rollout === null || action !== "create"
+    ? []
+    : [
+        {
+          pointer: "/deploy/traffic/canary",
+          code: "canary_alone",
+          detail:
+            "The deployment is new, so all runs go to this revision: the next one that is deployed can be a canary beside it.",
+        },
+      ];
 
 /** A deployment stands whether or not its runs are accepted now; who deploys wants to know. */
 function quotaWarnings({ windows }: Quota): DeployWarning[] {

@@ -32,8 +32,13 @@ export function createChildRuns(deps: {
   };
 
   const port: ChildrenPort = {
-    async start(claim, { step, call, deployment, input }) {
+    async start(claim, { step, call, deployment, input, mayBegin }) {
       try {
+        if (!mayBegin) {
+          const begun = await children.of(claim.workspaceId, claim.runId);
+          if (!begun.some(({ runId }) => runId === call.run))
+            return { kind: "refused", code: "policy_denied", message: REFUSALS.policy_denied };
+        }
         const started = await children.start(claim, {
           step,
           call,
@@ -77,6 +82,7 @@ export function createChildRuns(deps: {
 }
 
 const REFUSALS = {
+  policy_denied: "The workspace's policy does not allow this tool.",
   agent_depth: `Agents may call one another ${LIMITS.agentDepth} deep, and this call would go deeper.`,
   agent_cycle: "That agent is already among those that led to this call.",
 } as const;

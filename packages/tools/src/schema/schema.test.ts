@@ -176,6 +176,16 @@ describe("arguments", () => {
     [[], "the arguments must be object"],
   ])("%j: the pointer and what is expected", (args, reason) => expect(check(args)).toContain(reason));
 
+  test("however many are wrong, few errors are made of them: a worker does not stand still for a server's list", () => {
+    const nothing = { anyOf: [{ type: "string" }, { type: "boolean" }, { type: "null" }, { type: "array" }] };
+    const list = createArgumentCheck(object({ list: { type: "array", items: nothing } }));
+    const before = process.memoryUsage().heapUsed;
+    expect(list({ list: Array.from({ length: 400_000 }, () => 0) })).toMatch(/^.{1,400}$/s);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(100 * 1_048_576);
+    // Of few more than the first is said.
+    expect(list({ list: [0] })).toContain("/list/0 must be null; /list/0 must be array");
+  });
+
   test("every schema that is admitted compiles", () => {
     const leaf = fc.oneof(
       fc.record(

@@ -91,6 +91,18 @@ describe("what a tool returns", () => {
     ]);
   });
 
+  test("in large results that come together does not hold the process: what else is due happens between them", async () => {
+    const order: string[] = [];
+    const { run } = world(async () => says(`${"x".repeat(300_000)}${VALUE}`));
+    const all = ["a", "b", "c"].map(async (name) => {
+      expect((await run()).output).not.toContain(VALUE);
+      order.push(name);
+      setImmediate(() => order.push(`after ${name}`));
+    });
+    await Promise.all(all);
+    expect(order).toEqual(["a", "after a", "b", "after b", "c"]);
+  });
+
   test("put together by what the database cannot store is still found", async () => {
     expect((await world(async () => says("sk-live\0-0123456\x00789")).run()).output).toBe("[secret KEY]");
   });

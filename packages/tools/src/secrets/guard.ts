@@ -8,6 +8,19 @@ const WHOLE_TEXT = "output.txt";
 const TEXT = "text/plain; charset=utf-8";
 const TEXTUAL = /^(?:text\/|application\/(?:[\w.+-]*\+)?(?:json|xml|yaml|javascript))/i;
 const NONE: ReadonlyMap<string, string> = new Map();
+/** Of a result; what is longer takes so long to search that others should not wait for several. */
+const LARGE_BYTES = 262_144;
+
+let before = Promise.resolve();
+/**
+ * Large results are searched one at a time, with room between them for what else the process has to do: a worker that stood
+ * still for many of them would lose its leases.
+ */
+function turn(): Promise<void> {
+  before = before.then(() => new Promise((done) => setImmediate(() => setTimeout(done, 0))));
+  return before;
+}
+
 /** Values of one secret that are kept in mind in a run: it may be changed while the run goes on. */
 const VALUES_KEPT = 8;
 
@@ -91,10 +104,14 @@ export function createGuard(names: readonly string[]): (tool: PreparedTool) => P
       try {
         const maxOutputBytes = maxBytes + (known.size === 0 ? 0 : current().margin);
         const progress = context.progress && ((at: Progress) => context.progress?.(saidOf(at)));
-        return cleaned(
-          await tool.call(args, { ...context, secrets, maxOutputBytes, ...(progress ? { progress } : {}) }),
-          maxBytes,
-        );
+        const result = await tool.call(args, {
+          ...context,
+          secrets,
+          maxOutputBytes,
+          ...(progress ? { progress } : {}),
+        });
+        if (known.size > 0 && sizeOf(result) > LARGE_BYTES) await turn();
+        return cleaned(result, maxBytes);
       } catch (error) {
         if (context.signal.aborted) throw context.signal.reason;
         if (error instanceof SecretUnavailable) return cleaned(failed("secret_unavailable", error.message), maxBytes);
@@ -103,6 +120,9 @@ export function createGuard(names: readonly string[]): (tool: PreparedTool) => P
     },
   });
 }
+
+const sizeOf = ({ output, attachments = [] }: ToolResult): number =>
+  attachments.reduce((sum, { bytes }) => sum + bytes.length, output.length);
 
 /** An error that may be logged: neither its properties nor its cause come along, only words without secrets. */
 function redactedError(error: unknown, redactor: Redactor): Error {

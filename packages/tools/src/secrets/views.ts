@@ -23,6 +23,9 @@ export function viewsOf(bytes: Buffer): View[] {
 const PERCENT = 0x25;
 const AMPERSAND = 0x26;
 const BACKSLASH = 0x5c;
+const SEMICOLON = 0x3b;
+/** `&`, `#`, eight characters and `;`. */
+const LONGEST_ENTITY = 11;
 const ENTITIES: Readonly<Record<string, number>> = { amp: 0x26, lt: 0x3c, gt: 0x3e, quot: 0x22, apos: 0x27 };
 const SHORT: Readonly<Record<string, number>> = {
   '"': 0x22,
@@ -73,7 +76,10 @@ function escapeAt(bytes: Buffer, index: number, kind: number): { bytes: readonly
     return byte === null ? null : { bytes: [byte], length: 3 };
   }
   if (kind === AMPERSAND) {
-    const [whole, name = ""] = /^&(#?\w{1,8});/.exec(bytes.toString("latin1", index, index + 12)) ?? [];
+    let close = index + 2;
+    while (close < index + LONGEST_ENTITY && bytes[close] !== SEMICOLON) close++;
+    if (bytes[close] !== SEMICOLON) return null;
+    const [whole, name = ""] = /^&(#?\w{1,8});/.exec(bytes.toString("latin1", index, close + 1)) ?? [];
     if (whole === undefined) return null;
     const code = name.startsWith("#")
       ? /^#x/i.test(name)
@@ -81,7 +87,7 @@ function escapeAt(bytes: Buffer, index: number, kind: number): { bytes: readonly
         : Number(name.slice(1))
       : ENTITIES[name];
     if (code === undefined || !(code >= 0 && code <= 0x10ffff)) return null;
-    return { bytes: [...Buffer.from(String.fromCodePoint(code))], length: whole.length };
+    return { bytes: utf8(code), length: whole.length };
   }
   const letter = String.fromCharCode(bytes[index + 1] ?? 0);
   const short = SHORT[letter];
@@ -97,9 +103,11 @@ function escapeAt(bytes: Buffer, index: number, kind: number): { bytes: readonly
     unit >= 0xd800 && unit < 0xdc00 && bytes[index + 6] === BACKSLASH && bytes[index + 7] === 0x75
       ? hexAt(bytes, index + 8, 4)
       : null;
-  const text = low === null ? String.fromCharCode(unit) : String.fromCharCode(unit, low);
-  return { bytes: [...Buffer.from(text)], length: low === null ? 6 : 12 };
+  if (low === null) return { bytes: utf8(unit), length: 6 };
+  return { bytes: [...Buffer.from(String.fromCharCode(unit, low))], length: 12 };
 }
+
+const utf8 = (code: number): number[] => (code < 0x80 ? [code] : [...Buffer.from(String.fromCodePoint(code))]);
 
 function hexAt(bytes: Buffer, index: number, digits: number): number | null {
   let value = 0;
