@@ -598,6 +598,7 @@ describe("what is managed", () => {
     await well(["policy", "set", "policy.json"]);
     expect((await api("/v1/policy")).egress.deny).toEqual([]);
     expect(await line.run(["policy", "set", "-"], { input: "no" })).toMatchObject({ code: 2 });
+    expect(await maru("policy", "set", "nowhere.json")).toMatchObject({ code: 2 });
   });
 
   test("webhooks are made, tried, changed and deleted", async () => {

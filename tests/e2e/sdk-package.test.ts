@@ -60,7 +60,7 @@ describe("the package as it is published", () => {
     expect([manifest.private, manifest.license, Object.keys(manifest.dependencies)]).toEqual([
       undefined,
       JSON.parse(readFileSync("package.json", "utf8")).license,
-      ["eventsource-parser"],
+      ["eventsource-parser", "yaml"],
     ]);
   });
 

@@ -88,7 +88,8 @@ export class IncompleteManifests extends Error {
   }
 }
 
-function readFile(file: string): string {
+/** The text of a file that was named on the command line. @throws UsageError */
+export function readFile(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {

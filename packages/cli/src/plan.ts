@@ -24,12 +24,8 @@ export function showResults(results: readonly DeployResult[], bundle: Bundle, ou
     for (const { pointer, detail, suggestion, ...place } of all ? warnings : []) {
       const { file, line, column } = bundle.place({ pointer, document, ...place });
       const at = line === undefined ? `${file} ${pointer}` : `${file}:${line}:${column}`;
-      output.note(
-        harmless(`${at} ${detail}${suggestion === undefined ? "" : ` ${suggestion}`}`).replace(
-          /^/,
-          `${err.style("yellow", "warning:")} `,
-        ),
-      );
+      const said = `${at} ${detail}${suggestion === undefined ? "" : ` ${suggestion}`}`;
+      output.note(`${err.style("yellow", "warning:")} ${harmless(said)}`);
     }
   });
 }

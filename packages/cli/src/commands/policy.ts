@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import type { GetPolicyReply, PutPolicyBody } from "@maru/sdk";
 import type { Command } from "commander";
 import { type Cli, guardOf, withGuard, withJson } from "../cli.ts";
 import { UsageError } from "../exit.ts";
 import { instant } from "../format.ts";
+import { readFile } from "../manifests.ts";
 
 export function policy(program: Command, cli: Cli): void {
   const group = program.command("policy").summary("what the workspace lets its agents reach and use");
@@ -21,7 +21,7 @@ export function policy(program: Command, cli: Cli): void {
     .summary("replace it as a whole")
     .argument("<file>", "JSON as --json shows it; - reads standard input")
     .action(async (file: string, options: { ifMatch?: string; json?: true }) => {
-      const text = file === "-" ? await cli.prompt.readAll() : readFileSync(file, "utf8");
+      const text = file === "-" ? await cli.prompt.readAll() : readFile(file);
       let rules: PutPolicyBody;
       try {
         const { updated_at: _, ...given } = JSON.parse(text);
