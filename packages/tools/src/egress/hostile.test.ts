@@ -84,7 +84,8 @@ async function growth(work: () => Promise<unknown>): Promise<number> {
   }
   return Math.max(most, process.memoryUsage.rss()) - before;
 }
-const MEMORY = 64 << 20;
+// The hostile server is in this process too, and what it has not got rid of counts.
+const MEMORY = 192 << 20;
 
 describe("a tool's server that", () => {
   const megabyte = Buffer.alloc(1 << 20, "x");
