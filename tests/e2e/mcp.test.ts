@@ -258,7 +258,7 @@ describe("a manifest with an MCP server", () => {
     [
       "with a long name",
       `{ type: mcp, name: ${"a".repeat(33)}, url: "https://a.example.com/" }`,
-      [["/spec/tools/0/name", "invalid_name"]],
+      [["/spec/tools/0/name", "invalid_name", "a".repeat(32)]],
     ],
     [
       "of another transport",
