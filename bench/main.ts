@@ -2,6 +2,7 @@
 
 import { admissionBench } from "./admission.ts";
 import { agentsBench } from "./agents.ts";
+import { builtinsBench } from "./builtins.ts";
 import { codeBench } from "./code.ts";
 import { journalBench, recoveryBench } from "./durability.ts";
 import { httpToolBench } from "./http-tool.ts";
@@ -21,6 +22,7 @@ const wanted = (name: string) => which.length === 0 || which.includes(name);
 
 console.log(`Node ${process.version}, ${process.platform} ${process.arch}`);
 if (wanted("assembler")) await assemblerBench();
+if (wanted("builtins")) await builtinsBench();
 if (wanted("code")) await codeBench();
 if (wanted("http-tool")) await httpToolBench();
 if (wanted("mcp")) await mcpBench();
