@@ -25,6 +25,7 @@ describeEachBackend("an agent that calls agents", (backend) => {
     );
     await deploy("middle", calls("worker"));
     await deploy("boss", calls("worker") + calls("middle"), "{ tokens: 60000 }");
+    await deploy("hasty", calls("worker"), "{ wait: 1s }");
     await deploy("careful", calls("worker", ", approval: always"));
     await deploy(
       "typed",
@@ -146,6 +147,14 @@ describeEachBackend("an agent that calls agents", (backend) => {
     await comesTo(worker.id, "waiting");
     await house.api("POST", `/v1/runs/${id}/cancel`, { key: person.key });
     for (const run of [id, middle.id, worker.id]) await comesTo(run, "cancelled");
+  });
+
+  test("who waits longer than its agent may expires, and what it started is cancelled", async () => {
+    const id = await start("hasty", say("ask_worker", "#sim tool ask_user {}"));
+    await comesTo(id, "expired");
+    const [child] = await children(id);
+    await comesTo(child.id, "cancelled");
+    expect((await steps(id))[1]).toMatchObject({ kind: "run", state: "error", error_code: "aborted" });
   });
 
   test("a child that is cancelled alone is a result in words", async () => {

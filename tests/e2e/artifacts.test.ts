@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { ARTIFACT_LIMITS } from "@maru/contract";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type House, manifest, openHouse, type Person } from "../setup/house.ts";
+import { type House, manifest, openHouse, type Person, until } from "../setup/house.ts";
 
 const TOOLS = `    - name: long
       type: function
@@ -56,13 +56,25 @@ describe("what a call gives beside the text the model reads", () => {
     expect((await get("/v1/artifacts/nonsense")).status).toBe(404);
   });
 
+  test("is named by the steps a fork takes over, and is the other run's", async () => {
+    const run = await house.run(person, "writer", call(1_000));
+    const [artifact] = (await toolStep(run.id)).artifacts;
+    const { body: fork } = await house.api("POST", `/v1/runs/${run.id}/fork`, {
+      key: person.key,
+      body: { from_step: 3 },
+    });
+    await until("the fork ends", async () => (await get(`/v1/runs/${fork.id}`)).body.finished_at !== null);
+    expect((await toolStep(fork.id)).artifacts).toEqual([artifact]);
+    expect((await get(`/v1/runs/${fork.id}/artifacts`)).body.data).toEqual([]);
+  });
+
   test("is not there for a short one", async () => {
     const run = await house.run(person, "writer", call(3));
     expect((await toolStep(run.id)).artifacts).toBeUndefined();
     expect((await get(`/v1/runs/${run.id}/artifacts`)).body.data).toEqual([]);
   });
 
-  test("beyond what a run may keep is said not to be kept, and the run goes on", async () => {
+  test("beyond what a workspace may keep is said not to be kept, and the run goes on", async () => {
     const run = await house.run(person, "writer", call(1_000));
     const [{ id }] = (await get(`/v1/runs/${run.id}/artifacts`)).body.data;
     // As if this workspace had all it may have.

@@ -12,6 +12,7 @@ export * from "./route.ts";
 export * from "./routes.ts";
 export * from "./schedules.ts";
 export { Metadata } from "./schema.ts";
+export * from "./tool-specs.ts";
 export * from "./tools.ts";
 export * from "./triggers.ts";
 export * from "./units.ts";

@@ -1,5 +1,6 @@
 import Type, { type Static } from "typebox";
-import { bounds, durationOf, LIMITS, NAME_PATTERN, sizeOf, ToolManifest, type ToolSpec } from "./tools.ts";
+import type { ToolSpec } from "./tool-specs.ts";
+import { bounds, durationOf, LIMITS, NAME_PATTERN, sizeOf, ToolManifest } from "./tools.ts";
 
 /**
  * The manifest as a person writes it (`agent.yaml`). Durations are `500ms | 10s | 10m | 1h`, sizes `64KiB | 1MiB` or a

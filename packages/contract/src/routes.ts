@@ -18,6 +18,7 @@ const RevisionParam = Type.Object(
   { agent: Type.String({ pattern: NAME_PATTERN }), number: Type.Integer({ minimum: 1, maximum: 2_147_483_647 }) },
   closed,
 );
+const RunEvents = Type.Union([DurableEvent, DeltaEvent, SnapshotEvent, ProgressEvent]);
 const Note = Type.String({ minLength: 1, maxLength: 500, description: "Why, for the history" });
 const Email = Type.String({ format: "email", maxLength: 254 });
 const Password = Text(200, 10);
@@ -142,6 +143,17 @@ const HOOK_PROBLEMS = [
   "thread_full",
   ...QUOTA_PROBLEMS,
 ] as const;
+
+/** What all changes of a deployment's releases have in common. */
+const released = {
+  method: "POST",
+  tag: "deployments",
+  access: "agents:write",
+  params: DeploymentParam,
+  headers: IfMatch,
+  replies: { 200: o.Deployment },
+  idempotent: true,
+} as const;
 
 export const routes = {
   // --- auth
@@ -389,63 +401,39 @@ export const routes = {
     problems: ["traffic_invalid", "precondition_failed"],
   },
   promote: {
-    method: "POST",
+    ...released,
     path: "/v1/deployments/{deployment}/promote",
-    tag: "deployments",
     summary: "Send all new runs to the canary, or to the revision that is named",
-    access: "agents:write",
-    params: DeploymentParam,
-    headers: IfMatch,
     body: Type.Object(
       { revision: Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647 })), note: Type.Optional(Note) },
       closed,
     ),
-    replies: { 200: o.Deployment },
     problems: ["nothing_to_release", "precondition_failed"],
-    idempotent: true,
   },
   rollback: {
-    method: "POST",
+    ...released,
     path: "/v1/deployments/{deployment}/rollback",
-    tag: "deployments",
     summary:
       "Send all new runs back: off the canary, else to the revision before, or to that of the release that is named",
-    access: "agents:write",
-    params: DeploymentParam,
-    headers: IfMatch,
     body: Type.Object(
       { release: Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647 })), note: Type.Optional(Note) },
       closed,
     ),
-    replies: { 200: o.Deployment },
     problems: ["nothing_to_release", "precondition_failed"],
-    idempotent: true,
   },
   pause: {
-    method: "POST",
+    ...released,
     path: "/v1/deployments/{deployment}/pause",
-    tag: "deployments",
     summary: "Take no new runs; those there are go on",
-    access: "agents:write",
-    params: DeploymentParam,
-    headers: IfMatch,
     body: Type.Object({ note: Type.Optional(Note) }, closed),
-    replies: { 200: o.Deployment },
     problems: ["precondition_failed"],
-    idempotent: true,
   },
   resume: {
-    method: "POST",
+    ...released,
     path: "/v1/deployments/{deployment}/resume",
-    tag: "deployments",
     summary: "Take new runs again",
-    access: "agents:write",
-    params: DeploymentParam,
-    headers: IfMatch,
     body: Type.Object({ note: Type.Optional(Note) }, closed),
-    replies: { 200: o.Deployment },
     problems: ["precondition_failed"],
-    idempotent: true,
   },
   // --- agents
   listAgents: {
@@ -546,7 +534,7 @@ export const routes = {
     headers: Type.Object({ prefer: Type.Optional(Type.String({ maxLength: 200 })) }),
     body: CreateRun,
     replies: { 200: o.Run, 202: o.Run },
-    events: Type.Union([DurableEvent, DeltaEvent, SnapshotEvent, ProgressEvent]),
+    events: RunEvents,
     problems: ["not_found", "thread_busy", "thread_full", "deployment_paused", ...QUOTA_PROBLEMS],
     idempotent: true,
   },
@@ -602,7 +590,7 @@ export const routes = {
       204: null,
     },
     problems: ["payload_expired"],
-    events: Type.Union([DurableEvent, DeltaEvent, SnapshotEvent, ProgressEvent]),
+    events: RunEvents,
   },
   listRunSteps: {
     method: "GET",
