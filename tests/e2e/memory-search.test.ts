@@ -109,7 +109,9 @@ describe("a search by words", () => {
       ["e", "서울 지하철"],
     ] as const)
       await store.memory.put(workspaceId, place, key, { value });
-    await database.query("UPDATE memory_items SET updated_at = updated_at - interval '1 minute' WHERE key = 'c'");
+    await database.query(
+      "UPDATE memory_items SET updated_at = updated_at - interval '1 minute' WHERE key IN ('a', 'c')",
+    );
     expect(await found("서울 지하철", place)).toEqual(["e", "c", "d", "b", "a"]);
     expect((await found("서울 맛집", place))[0]).toBe("a");
   });

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { SCOPES } from "@maru/contract";
 import { createGateway, type Gateway, type GatewayConfig } from "@maru/gateway";
 import { servingOf, simulatedHost } from "@maru/model";
 import { createRedisRates, type QueueBackend } from "@maru/queue";
@@ -195,25 +196,7 @@ export async function openHouse(
         key: body.tokens.access_token,
         body: {
           name: "test",
-          scopes: [
-            "agents:read",
-            "agents:write",
-            "runs:read",
-            "runs:write",
-            "runs:approve",
-            "usage:read",
-            "quota:manage",
-            "keys:manage",
-            "webhooks:manage",
-            "secrets:manage",
-            "schedules:read",
-            "schedules:write",
-            "triggers:read",
-            "triggers:write",
-            "policy:manage",
-            "memory:read",
-            "memory:write",
-          ],
+          scopes: [...SCOPES],
         },
       });
       return {

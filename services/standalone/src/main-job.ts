@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { SCOPES } from "@maru/contract";
 import { createClient, MaruError, type Quota, type Run, type RunEvent } from "@maru/sdk";
 import { type LocalState, saveState } from "./state.ts";
 
@@ -28,25 +29,7 @@ export async function firstAccount(url: string, dataDir: string, state: LocalSta
   const { key } = await createClient({ baseUrl: url, apiKey: accessToken }).call("createApiKey", {
     body: {
       name: "first key",
-      scopes: [
-        "agents:read",
-        "agents:write",
-        "runs:read",
-        "runs:write",
-        "runs:approve",
-        "usage:read",
-        "quota:manage",
-        "keys:manage",
-        "webhooks:manage",
-        "secrets:manage",
-        "schedules:read",
-        "schedules:write",
-        "triggers:read",
-        "triggers:write",
-        "policy:manage",
-        "memory:read",
-        "memory:write",
-      ],
+      scopes: [...SCOPES],
     },
   });
   saveState(dataDir, { ...state, apiKey: key });

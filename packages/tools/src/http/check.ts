@@ -1,11 +1,11 @@
-import type { HttpToolSpec, ProblemCode, ProblemDetail } from "@maru/contract";
+import type { HttpToolSpec, ProblemDetail } from "@maru/contract";
+import { escapePointer } from "@maru/domain";
 import { urlRefusal } from "../egress/verdict.ts";
-import { mentionsSecret, secretsOf } from "../secrets/reference.ts";
+import { checkSecrets, type Report } from "../secrets/check.ts";
+import { mentionsSecret } from "../secrets/reference.ts";
 import { headerRefusal } from "./header.ts";
 import { parseTemplate, placesOf, type Template } from "./template.ts";
 import { parseUrlTemplate, type UrlTemplate } from "./url.ts";
-
-const escapePointer = (name: string): string => name.replaceAll("~", "~0").replaceAll("/", "~1");
 
 const templatesOf = ({ segments, query }: UrlTemplate): Template => [
   ...segments.flat(),
@@ -17,8 +17,6 @@ function outsideQueryValues(url: string): string {
   const at = url.indexOf("?");
   return at < 0 ? url : `${url.slice(0, at)}${url.slice(at).replace(/=[^&]*/g, "=")}`;
 }
-
-type Report = (place: string, code: ProblemCode, detail: string) => void;
 
 function checkPagination({ pagination, response, effect, request }: HttpToolSpec, report: Report): void {
   if (pagination === undefined) return;
@@ -55,14 +53,7 @@ export function checkHttpTool(
         if (!known.has(name))
           report(place, "template_error", `{${name}} has no parameter of that name in parameters.properties.`);
       }
-      for (const name of secretsOf(template)) {
-        if (!hasSecret(name))
-          report(
-            place,
-            "secret_not_found",
-            `This agent has no secret named ${name}: PUT /v1/secrets/${name} makes it.`,
-          );
-      }
+      checkSecrets(template, place, hasSecret, report);
     } catch (error) {
       report(place, "template_error", `The template ${error instanceof Error ? error.message : "is not valid"}.`);
     }

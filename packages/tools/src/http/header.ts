@@ -25,10 +25,10 @@ export const isOwnHeader = (name: string): boolean => OWN_HEADERS.has(name.toLow
 /** Whether a text is a token of RFC 9110 §5.6.2, as the names of headers and cookies are. */
 export const isToken = (text: string): boolean => /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/.test(text);
 
-/** What is wrong with a header as a manifest gives it, beyond its template; null when nothing is. */
-export function headerRefusal(name: string, value: string): string | null {
+/** What is wrong with a header as a manifest gives it, beyond its template; null when nothing is. `own`: others that are Maru's. */
+export function headerRefusal(name: string, value: string, own?: ReadonlySet<string>): string | null {
   if (!isToken(name)) return "This is not the name of a header.";
-  if (isOwnHeader(name)) return "Maru sets this header itself: leave it out.";
+  if (isOwnHeader(name) || own?.has(name.toLowerCase())) return "Maru sets this header itself: leave it out.";
   return CONTROL_CHARACTERS.test(value) ? "A header's value must be one line." : null;
 }
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { compactJson, createPicker, elementsOf, type Pointer, parsePointer } from "./json-text.ts";
+import { compactJson, createPicker, elementsOf, isJson, type Pointer, parsePointer } from "./json-text.ts";
 
 const partsOf = (json: string, pointers: readonly Pointer[]) => createPicker(pointers)(json);
 
@@ -199,4 +199,16 @@ test("compact JSON has no white space, and is the same value", () => {
     }),
     { numRuns: 1_000 },
   );
+});
+
+test.each<[string, boolean]>([
+  ["[".repeat(1_000) + "]".repeat(1_000), true],
+  ["[".repeat(1_001) + "]".repeat(1_001), false],
+  [`${'{"a":'.repeat(1_001)}1${"}".repeat(1_001)}`, false],
+  [JSON.stringify(`\\"${"[{".repeat(2_000)}`), true],
+  [`[${"[],".repeat(2_000)}1]`, true],
+  ['"', false],
+  ["\\", false],
+])("JSON is what parses and does not nest beyond a thousand levels (case %#)", (text, expected) => {
+  expect(isJson(text)).toBe(expected);
 });

@@ -3,12 +3,31 @@
  * take text that `isJson` has judged.
  */
 export function isJson(text: string): boolean {
+  if (!nestsWithin(text, MAX_DEPTH)) return false;
   try {
     JSON.parse(text);
     return true;
   } catch {
     return false;
   }
+}
+
+/** Levels of nesting beyond which a text counts as none: what no server means takes the parser seconds. */
+const MAX_DEPTH = 1_000;
+
+function nestsWithin(text: string, most: number): boolean {
+  let depth = 0;
+  let quoted = false;
+  for (let at = 0; at < text.length; at++) {
+    const char = text.charCodeAt(at);
+    if (quoted && char === BACKSLASH) at++;
+    else if (char === QUOTE) quoted = !quoted;
+    else if (quoted) continue;
+    else if (char === OPEN_BRACE || char === OPEN_BRACKET) {
+      if (++depth > most) return false;
+    } else if (char === CLOSE_BRACE || char === CLOSE_BRACKET) depth--;
+  }
+  return true;
 }
 
 /** Without its white space: the model pays for every token of it. */
@@ -152,7 +171,8 @@ function pastSpace(json: string, start: number): number {
   return at;
 }
 
-const [QUOTE, COMMA, OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x22, 0x2c, 0x7b, 0x7d, 0x5b, 0x5d];
+const [QUOTE, COMMA, BACKSLASH] = [0x22, 0x2c, 0x5c];
+const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
 const isSpace = (char: number): boolean => char === 0x20 || char === 0x0a || char === 0x0d || char === 0x09;
 
 /** Whether an odd number of backslashes stands before. */

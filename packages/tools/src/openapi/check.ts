@@ -1,8 +1,8 @@
-import type { OpenApiToolSpec, ProblemCode, ProblemDetail } from "@maru/contract";
+import type { OpenApiToolSpec, ProblemDetail } from "@maru/contract";
 import { escapePointer } from "@maru/domain";
 import { urlRefusal } from "../egress/verdict.ts";
 import { headerRefusal } from "../http/header.ts";
-import { parseSecretText, secretsOf } from "../secrets/reference.ts";
+import { checkSecretText, type Report } from "../secrets/check.ts";
 
 /** What is wrong with an entry before its document is fetched. */
 export function checkOpenApiTool(
@@ -12,21 +12,8 @@ export function checkOpenApiTool(
   hasSecret: (name: string) => boolean,
 ): ProblemDetail[] {
   const errors: ProblemDetail[] = [];
-  const report = (place: string, code: ProblemCode, detail: string) =>
-    errors.push({ pointer: `${pointer}${place}`, code, detail });
-  const text = (place: string, value: string) => {
-    try {
-      for (const name of secretsOf(parseSecretText(value)))
-        if (!hasSecret(name))
-          report(
-            place,
-            "secret_not_found",
-            `This agent has no secret named ${name}: PUT /v1/secrets/${name} makes it.`,
-          );
-    } catch (error) {
-      report(place, "template_error", `The text ${error instanceof Error ? error.message : "is not valid"}.`);
-    }
-  };
+  const report: Report = (place, code, detail) => void errors.push({ pointer: `${pointer}${place}`, code, detail });
+  const text = (place: string, value: string) => checkSecretText(value, place, hasSecret, report);
   for (const [place, address] of [
     ["/document/url", url],
     ["/server", server],
