@@ -1,6 +1,11 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { describeEachBackend } from "../setup/database.ts";
 import { type House, manifest, openHouse, type Person, until } from "../setup/house.ts";
+
+/** Deploys at once of the test with many, and runs a second under which one rolls back; 1000 and 200 are the full form. */
+const DEPLOYS = Number(process.env.RELEASE_DEPLOYS ?? 100);
+const RUNS_PER_SECOND = Number(process.env.RELEASE_RUNS_PER_SECOND ?? 80);
 
 /** A manifest of the agent with other instructions, and so another revision. */
 const version = (name: string, words: string, deploy = "{}") =>
@@ -287,7 +292,9 @@ describe("releases", () => {
   });
 
   test("many deploys of one manifest at once make one revision and one release", async () => {
-    const replies = await Promise.all(Array.from({ length: 100 }, () => house.deploy(person, version("same", "one"))));
+    const replies = await Promise.all(
+      Array.from({ length: DEPLOYS }, () => house.deploy(person, version("same", "one"))),
+    );
     expect(replies.filter(({ status }) => status === 201)).toHaveLength(1);
     expect(replies.every(({ body }) => body.revision === 1)).toBe(true);
     expect((await call("GET", "/v1/agents/same/revisions")).body.data).toHaveLength(1);
@@ -399,23 +406,31 @@ describe("rolling back under load", () => {
       await house.deploy(person, version("busy", "two"));
       const started: { id: string; revision: number; after: boolean }[] = [];
       let back = false;
-      const load = async () => {
-        for (let n = 0; n < 40; n++) {
-          // What was true when it was sent.
-          const after = back;
-          const { status, body } = await house.api("POST", "/v1/runs", {
-            key: person.key,
-            body: { deployment: "busy", input: "hi" },
-          });
-          expect(status).toBe(202);
-          started.push({ id: body.id, revision: body.revision, after });
-        }
+      const start = async () => {
+        // What was true when it was sent.
+        const after = back;
+        const { status, body } = await house.api("POST", "/v1/runs", {
+          key: person.key,
+          body: { deployment: "busy", input: "hi" },
+        });
+        expect(status).toBe(202);
+        started.push({ id: body.id, revision: body.revision, after });
       };
-      const lanes = Array.from({ length: 8 }, load);
-      await until("some have started", async () => started.length > 80);
-      await house.api("POST", "/v1/deployments/busy/rollback", { key: person.key, body: {} });
-      back = true;
-      await Promise.all(lanes);
+      // By the clock, however long each takes.
+      const begun = performance.now();
+      const sent: Promise<void>[] = [];
+      const load = async (seconds: number) => {
+        for (const until = performance.now() + seconds * 1_000; performance.now() < until; await delay(5))
+          while (sent.length < ((performance.now() - begun) * RUNS_PER_SECOND) / 1_000) sent.push(start());
+      };
+      await load(1.5);
+      const rollback = house.api("POST", "/v1/deployments/busy/rollback", { key: person.key, body: {} }).then(() => {
+        back = true;
+      });
+      await Promise.all([load(1.5), rollback]);
+      await Promise.all(sent);
+      const perSecond = (sent.length / (performance.now() - begun)) * 1_000;
+      console.log(`rolled back under ${Math.round(perSecond)} runs/s`);
       expect(
         started
           .filter(({ after }) => after)
