@@ -79,6 +79,7 @@ export async function openHouse(
     queue?: QueueBackend;
     apiKeys?: string[];
     streams?: NonNullable<GatewayConfig["streams"]>;
+    corsOrigins?: readonly string[];
     /** Of gateways and worker; by default nothing is logged. */
     logger?: Logger;
   } = {},
@@ -106,6 +107,7 @@ export async function openHouse(
     logLevel: "silent",
     node: "test",
     ...(options.streams === undefined ? {} : { streams: options.streams }),
+    corsOrigins: options.corsOrigins ?? [],
   };
   // The stores of every day, but more patient: a machine that stands still must not look like a store that is away.
   const openRatesOf = () =>

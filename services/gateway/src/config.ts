@@ -3,6 +3,7 @@ import type { RatePolicy } from "@maru/domain";
 import { readModelHosts, servingOf } from "@maru/model";
 import type { QueueBackend } from "@maru/queue";
 import { type EgressLimits, egressLimits, parseEgressAllow } from "@maru/tools";
+import { parseOrigins } from "./http/cors.ts";
 
 /** All the gateway may be told; read once, here. */
 export interface GatewayConfig {
@@ -24,6 +25,8 @@ export interface GatewayConfig {
   readonly workspaceRateLimit?: RatePolicy;
   /** Proxies whose X-Forwarded-For is believed, as addresses or CIDR ranges. */
   readonly trustedProxies: readonly string[];
+  /** Origins whose pages may call the API from a browser; `*` is all. None if left out. */
+  readonly corsOrigins?: readonly string[];
   /** Hosts that HTTP tools may reach although they are private: name → origin. */
   readonly egressAllow: Readonly<Record<string, string>>;
   readonly egress?: EgressLimits;
@@ -70,6 +73,7 @@ export function gatewayConfig(env: NodeJS.ProcessEnv): GatewayConfig {
       burst: integer(env, "RATE_LIMIT_WORKSPACE_BURST", 5 * rateLimit.burst, 1),
     },
     trustedProxies: (env.TRUSTED_PROXIES ?? "").split(",").filter(Boolean),
+    corsOrigins: parseOrigins(env.CORS_ORIGINS ?? ""),
     egressAllow: parseEgressAllow(env.EGRESS_ALLOW ?? ""),
     egress: egressLimits(env),
     mcpStdio: env.MCP_STDIO === "1",

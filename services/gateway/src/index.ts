@@ -25,6 +25,7 @@ import { accessTokens } from "./auth/tokens.ts";
 import { type GatewayConfig, STREAM_TIMES, workspaceRate } from "./config.ts";
 import { installDocs } from "./docs.ts";
 import { bindRoutes, type Handlers, installBodyParsers } from "./http/bind.ts";
+import { installCors } from "./http/cors.ts";
 import { createIdempotentReplies } from "./http/idempotency.ts";
 import { installMetrics } from "./http/metrics.ts";
 import { createPages } from "./http/pages.ts";
@@ -52,6 +53,7 @@ import { createRunControl } from "./runs.ts";
 import { createHeads } from "./streams/heads.ts";
 
 export { type GatewayConfig, gatewayConfig } from "./config.ts";
+export { parseOrigins } from "./http/cors.ts";
 
 export interface Gateway {
   readonly app: FastifyInstance;
@@ -123,6 +125,7 @@ export async function createGateway(deps: {
   installValidators(app);
   installBodyParsers(app);
   installProblems(app);
+  await installCors(app, config.corsOrigins ?? []);
   installReplies(app);
   installRateLimits(app, rateLimits);
   installMetrics(app, metrics);

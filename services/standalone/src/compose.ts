@@ -97,6 +97,7 @@ export async function startAll(config: StandaloneConfig, state: LocalState, logg
         operator: { token: state.operatorToken, databaseUrl: ownerUrl },
         rateLimit: { perMinute: 60_000, burst: 5_000 },
         trustedProxies: [],
+        corsOrigins: config.corsOrigins,
         egressAllow,
         egress: config.egress,
         mcpStdio: config.mcpStdio,

@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { parseOrigins } from "@maru/gateway";
 import { type ModelHost, readModelHosts } from "@maru/model";
 import type { QueueBackend } from "@maru/queue";
 import { type EgressLimits, egressLimits } from "@maru/tools";
@@ -23,6 +24,8 @@ export interface StandaloneConfig {
   readonly once: boolean;
   /** The project's folder: migrations and examples are there. */
   readonly root: string;
+  /** Origins whose pages may call the API from a browser. */
+  readonly corsOrigins: readonly string[];
   readonly egressAllow: string;
   readonly egress: EgressLimits;
   /** Lets agents have MCP servers that are started as commands on this machine. */
@@ -51,6 +54,7 @@ export function standaloneConfig(env: NodeJS.ProcessEnv, args: readonly string[]
     logLevel: env.LOG_LEVEL ?? "info",
     once: args.includes("--once"),
     root,
+    corsOrigins: parseOrigins(env.CORS_ORIGINS ?? ""),
     egressAllow: env.EGRESS_ALLOW ?? "",
     egress: egressLimits(env),
     mcpStdio: env.MCP_STDIO === "1",
