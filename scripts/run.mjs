@@ -39,15 +39,20 @@ else {
 /** The long forms of what the tests do in short: half an hour. Answers whether all held. */
 async function chaos() {
   const load = await execute([join(root, "tests/chaos/main.ts")]);
-  const files = ["chaos/crash-points", "e2e/run-states", "e2e/streams", "e2e/releases"].map(
-    (name) => `tests/${name}.test.ts`,
-  );
+  const files = [
+    "tests/chaos/crash-points.test.ts",
+    "tests/e2e/run-states.test.ts",
+    "tests/e2e/streams.test.ts",
+    "tests/e2e/releases.test.ts",
+    "packages/tools/src/code/lifecycle.test.ts",
+  ];
   const env = {
     CHAOS_POINTS: "all",
     RUN_STATES: "2000",
     STREAM_CLIENTS: "1000",
     RELEASE_DEPLOYS: "1000",
     RELEASE_RUNS_PER_SECOND: "200",
+    SANDBOX_CALLS: "1000",
   };
   return (await execute([join(root, "node_modules/vitest/vitest.mjs"), "run", ...files], { env })) === 0 && load === 0;
 }
