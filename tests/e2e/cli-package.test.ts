@@ -70,7 +70,7 @@ test("the package has the command, its licence and nothing that is not needed", 
   ]);
   expect(dependencies).toEqual({ "@maru/sdk": "0.1.0", commander: "14.0.3", "get-east-asian-width": "1.7.0" });
   expect(readFileSync(join(installed(), "lib/main.js"), "utf8")).toMatch(/^#!\/usr\/bin\/env node\n/);
-  expect(readdirSync(installed()).sort()).toEqual(["README.md", "lib", "package.json"]);
+  expect(readdirSync(installed()).sort()).toEqual(["LICENSE", "README.md", "lib", "package.json"]);
 });
 
 describe.each([...nodes])("on Node %s", (_major, node) => {

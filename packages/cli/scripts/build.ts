@@ -35,6 +35,7 @@ export async function build(dist = DIST): Promise<string> {
     `${JSON.stringify({ ...published, bin: { maru: "lib/main.js" }, dependencies, publishConfig: { access: "public" } }, null, 2)}\n`,
   );
   copyFileSync(join(PACKAGE, "README.md"), join(dist, "README.md"));
+  copyFileSync(join(PACKAGE, "../../LICENSE"), join(dist, "LICENSE"));
   return dist;
 }
 

@@ -36,6 +36,7 @@ export function build(dist = DIST): string {
     `${JSON.stringify({ ...manifest, ...published, publishConfig: { access } }, null, 2)}\n`,
   );
   copyFileSync(join(PACKAGE, "README.md"), join(dist, "README.md"));
+  copyFileSync(join(PACKAGE, "../../LICENSE"), join(dist, "LICENSE"));
   return dist;
 }
 
