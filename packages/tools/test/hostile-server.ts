@@ -4,6 +4,8 @@ import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 /** What the server does with a connection once a request came. */
 type Behaviour = (socket: Socket) => void;
 
+/** Of an answer that is almost all something else than its body. */
+export const ONE_BYTE_CHUNKS = 500_000;
 const HEAD = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n";
 /** Writes the same piece again and again, as fast as it is taken. */
 const endlessly =
@@ -40,6 +42,8 @@ const behaviours = {
     `${HEAD}transfer-encoding: chunked\r\n\r\n`,
     `10000\r\n${"x".repeat(65_536)}\r\n`,
   ),
+  "sends chunks of one byte": (socket) =>
+    void socket.end(`${HEAD}transfer-encoding: chunked\r\n\r\n${"1\r\nx\r\n".repeat(ONE_BYTE_CHUNKS)}0\r\n\r\n`),
   "drips a body": dripping(`${HEAD}content-length: 100000\r\n\r\n`, "x"),
   "drips a head": dripping("HTTP/1.1 200 OK\r\n", "x: y\r\n"),
   "says nothing": () => {},

@@ -55,6 +55,14 @@ export class DecompressionLimit extends Error {
   }
 }
 
+/** An answer that was too long something else than its body. */
+export class OverheadLimit extends Error {
+  constructor() {
+    super("The reply has more beside its body than is allowed.");
+    this.name = "OverheadLimit";
+  }
+}
+
 /** A body in an encoding that is not read, or in several of them. */
 export class EncodingRefused extends Error {
   constructor(encoding: string) {

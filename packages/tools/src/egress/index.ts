@@ -1,10 +1,11 @@
 import type { Readable } from "node:stream";
 import type { PolicyRules } from "@maru/contract";
 import { allowsHost } from "@maru/domain";
-import { Agent, buildConnector, type Dispatcher } from "undici";
+import { buildConnector, type Dispatcher } from "undici";
 import { guardConnect } from "./connect.ts";
 import { ACCEPTED_ENCODINGS, type Decompress, decompressed, encodingOf } from "./decompress.ts";
 import { EgressBlocked, PolicyDenied, RedirectFailed } from "./errors.ts";
+import { meteredAgent } from "./meter.ts";
 import { connectThrough } from "./proxy.ts";
 import { followed, type Hop, type Redirects } from "./redirect.ts";
 import { createResolve, RESOLVE_MS, type Resolve } from "./resolve.ts";
@@ -17,6 +18,7 @@ export {
   DecompressionLimit,
   EgressBlocked,
   EncodingRefused,
+  OverheadLimit,
   PolicyDenied,
   RedirectFailed,
   RedirectRefused,
@@ -104,7 +106,7 @@ export function createEgress(options: EgressOptions): EgressGate {
     allowH2: false,
     pipelining: 1,
   };
-  const outside = new Agent({
+  const outside = meteredAgent({
     ...limits,
     connect: guardConnect({
       connect: proxy?.connect ?? connect,
@@ -114,7 +116,7 @@ export function createEgress(options: EgressOptions): EgressGate {
       proxied: proxy !== null,
     }),
   });
-  const inside = new Agent({ ...limits, connect });
+  const inside = meteredAgent({ ...limits, connect });
 
   /** One request to one place, after everything about the place was judged. */
   const send = async (workspaceId: string, hop: Hop, request: EgressRequest): Promise<Dispatcher.ResponseData> => {

@@ -1,4 +1,11 @@
-import { blockedBy, DecompressionLimit, EncodingRefused, RedirectFailed, RedirectRefused } from "../egress/index.ts";
+import {
+  blockedBy,
+  DecompressionLimit,
+  EncodingRefused,
+  OverheadLimit,
+  RedirectFailed,
+  RedirectRefused,
+} from "../egress/index.ts";
 import { failed, type ToolResult } from "../kind.ts";
 
 /** The call ends here, with this result. */
@@ -28,12 +35,15 @@ export const wasNotSent = (error: unknown): boolean =>
 /** Whether the same request would fail in the same way. */
 export const isFinal = (error: unknown): boolean =>
   blockedBy(error) !== null ||
-  [CallFailed, DecompressionLimit, EncodingRefused, RedirectRefused].some((kind) => error instanceof kind);
+  [CallFailed, DecompressionLimit, EncodingRefused, OverheadLimit, RedirectRefused].some(
+    (kind) => error instanceof kind,
+  );
 
 /** What the model reads of an exchange that failed; no address, which would map the inside. */
 export function failureOf(error: unknown): ToolResult {
   if (error instanceof CallFailed) return error.result;
-  if (error instanceof DecompressionLimit) return failed("tool_response_too_large", error.message);
+  if (error instanceof DecompressionLimit || error instanceof OverheadLimit)
+    return failed("tool_response_too_large", error.message);
   if (error instanceof EncodingRefused) return failed("tool_failed", error.message);
   if (error instanceof RedirectRefused) return failed("tool_http_error", error.message);
   const blocked = blockedBy(error);

@@ -1,7 +1,14 @@
 import { createHash } from "node:crypto";
 import { LIMITS, type OpenApiToolSpec, type PinnedDocument, type ProblemDetail, SUBMIT_TOOL } from "@maru/contract";
 import { canonicalJson, storableText } from "@maru/domain";
-import { blockedBy, DecompressionLimit, type Egress, EncodingRefused, PolicyDenied } from "../egress/index.ts";
+import {
+  blockedBy,
+  DecompressionLimit,
+  type Egress,
+  EncodingRefused,
+  OverheadLimit,
+  PolicyDenied,
+} from "../egress/index.ts";
 import { mentionsSecret } from "../secrets/reference.ts";
 import { expandApart } from "./apart.ts";
 import type { Expanded, Finding } from "./expand.ts";
@@ -127,7 +134,7 @@ async function fetchDocument(url: string, egress: Egress, signal: AbortSignal): 
     return Buffer.concat(chunks);
   } catch (error) {
     if (error instanceof NotFetched) throw error;
-    if (error instanceof DecompressionLimit) throw new NotFetched(TOO_LARGE);
+    if (error instanceof DecompressionLimit || error instanceof OverheadLimit) throw new NotFetched(TOO_LARGE);
     if (error instanceof EncodingRefused) throw new NotFetched(error.message);
     if (limit.aborted) throw new NotFetched("The document did not arrive in time.");
     const blocked = blockedBy(error);
