@@ -141,6 +141,13 @@ describe("a schedule", () => {
     ["an unknown place", { input: "hi {{who}}" }, 400, "template_error", "/input"],
     ["a place that is not closed", { input: "hi {{name" }, 400, "template_error", "/input"],
     ["an empty input", { input: "" }, 400, "validation_failed", "/input"],
+    [
+      "an input that grows beyond what runs take",
+      { name: "n".repeat(63), input: "{{name}}".repeat(8_192) },
+      400,
+      "template_error",
+      "/input",
+    ],
     ["a name that is none", { name: "Daily report" }, 400, "validation_failed", "/name"],
     ["no such deployment", { deployment: "nothing" }, 404, "not_found"],
     ["no such thread", { thread_id: "thr_01h455vb4pex5vsknk084sn02q" }, 404, "not_found"],

@@ -67,6 +67,7 @@ export function scheduleRoutes({ store, pages, control, simulated }: ScheduleDep
         "/input",
         `has the unknown place {{${unknown}}}: there are ${SCHEDULE_PLACES.map((place) => `{{${place}}}`).join(", ")}`,
       );
+    scheduledInput(fields, now);
     if (changed.deployment !== undefined) await store.deployments.get(workspaceId, changed.deployment);
     if (changed.thread_id) await store.threads.get(workspaceId, changed.thread_id);
   };
