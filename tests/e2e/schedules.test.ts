@@ -353,6 +353,28 @@ describeEachBackend("schedules and the clock", (backend) => {
   });
 
   test.each([
+    ["reject", ["concurrency_exceeded", null], ["running"]],
+    ["queue", [null, null], ["running", "cancelled"]],
+  ])(
+    "cancel the run before only with a run in its place, where a deployment has one at a time (onLimit: %s)",
+    async (onLimit, codes, statuses) => {
+      await house.deploy(person, manifest("agent", { deploy: `{ concurrency: 1, onLimit: ${onLimit} }` }));
+      const { id } = await create({ input: "#sim slow 60000", overlap: "cancel_previous" });
+      await clock("2026-11-26T00:01:00Z");
+      await until("it runs", async () => (await runs(id))[0]?.status === "running");
+      // Its worker is there, however far the clock is set on.
+      await house.database.query("UPDATE runs SET lease_until = '2026-11-27' WHERE finished_at IS NULL");
+      await clock("2026-11-26T00:02:00Z");
+      await settled(id, "2026-11-26T00:03:00.000Z");
+      expect((await fires(id)).map(({ code }) => code)).toEqual(codes);
+      const now = async () => (await runs(id)).map(({ status }) => status).join();
+      await until("each is as it is to be", async () => (await now()) === statuses.join());
+      for (const run of await runs(id)) await post(`/v1/runs/${run.id}/cancel`);
+      await ended(id);
+    },
+  );
+
+  test.each([
     ["none", [], [["missed", 15]]],
     [
       "last",
