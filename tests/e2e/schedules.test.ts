@@ -223,6 +223,27 @@ describe("a schedule", () => {
   });
 });
 
+test("a run that somebody asks for counts against the key that asks, whoever's the schedule is", async () => {
+  const house = await openHouse("postgres", { worker: false });
+  try {
+    const person = await house.register();
+    await house.deploy(person, manifest("agent"));
+    const { post } = caller(house, () => person);
+    const { api_key: key, key: secret } = (await post("/v1/api-keys", { name: "few", scopes: ["schedules:write"] }))
+      .body;
+    const limit = { unit: "runs", amount: 1, per: "1h", subject: "api_key", subject_id: key.id };
+    expect((await house.api("PUT", "/v1/quota/limits/few", { key: person.key, body: limit })).status).toBe(201);
+    const body = { name: "daily", deployment: "agent", cron: "@daily", input: "x" };
+    const { id } = (await post("/v1/schedules", body)).body;
+    const run = (key: string) => house.api("POST", `/v1/schedules/${id}/run`, { key });
+    expect((await run(secret)).status).toBe(202);
+    expect((await run(secret)).body).toMatchObject({ code: "quota_exhausted", limit: "few" });
+    expect((await run(person.key)).status).toBe(202);
+  } finally {
+    await house.close();
+  }
+});
+
 describeEachBackend("schedules and the clock", (backend) => {
   let house: House;
   let clock: (instant: string) => Promise<void>;

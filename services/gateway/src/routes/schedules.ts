@@ -131,7 +131,8 @@ export function scheduleRoutes({ store, pages, control, simulated }: ScheduleDep
           metadata: { ...schedule.metadata },
           ...(schedule.threadId === null ? {} : { thread_id: schedule.threadId }),
         },
-        schedule,
+        // It counts against who asks: another's schedule is no way round one's own limits.
+        caller,
         simulated,
       );
       const made = await schedules.runNow(workspaceId, schedule.id, run, now);
