@@ -141,6 +141,13 @@ describe("a schedule", () => {
     ["an unknown place", { input: "hi {{who}}" }, 400, "template_error", "/input"],
     ["a place that is not closed", { input: "hi {{name" }, 400, "template_error", "/input"],
     ["an empty input", { input: "" }, 400, "validation_failed", "/input"],
+    [
+      "an input that grows beyond what runs take",
+      { name: "n".repeat(63), input: "{{name}}".repeat(8_192) },
+      400,
+      "template_error",
+      "/input",
+    ],
     ["a name that is none", { name: "Daily report" }, 400, "validation_failed", "/name"],
     ["no such deployment", { deployment: "nothing" }, 404, "not_found"],
     ["no such thread", { thread_id: "thr_01h455vb4pex5vsknk084sn02q" }, 404, "not_found"],
@@ -214,6 +221,27 @@ describe("a schedule", () => {
     const both = `/v1/runs?schedule_id=${id}&trigger_id=trg_01h455vb4pex5vsknk084sn02q`;
     expect((await house.api("GET", both, { key: person.key })).body.code).toBe("validation_failed");
   });
+});
+
+test("a run that somebody asks for counts against the key that asks, whoever's the schedule is", async () => {
+  const house = await openHouse("postgres", { worker: false });
+  try {
+    const person = await house.register();
+    await house.deploy(person, manifest("agent"));
+    const { post } = caller(house, () => person);
+    const { api_key: key, key: secret } = (await post("/v1/api-keys", { name: "few", scopes: ["schedules:write"] }))
+      .body;
+    const limit = { unit: "runs", amount: 1, per: "1h", subject: "api_key", subject_id: key.id };
+    expect((await house.api("PUT", "/v1/quota/limits/few", { key: person.key, body: limit })).status).toBe(201);
+    const body = { name: "daily", deployment: "agent", cron: "@daily", input: "x" };
+    const { id } = (await post("/v1/schedules", body)).body;
+    const run = (key: string) => house.api("POST", `/v1/schedules/${id}/run`, { key });
+    expect((await run(secret)).status).toBe(202);
+    expect((await run(secret)).body).toMatchObject({ code: "quota_exhausted", limit: "few" });
+    expect((await run(person.key)).status).toBe(202);
+  } finally {
+    await house.close();
+  }
 });
 
 describeEachBackend("schedules and the clock", (backend) => {
@@ -344,6 +372,28 @@ describeEachBackend("schedules and the clock", (backend) => {
     await post(`/v1/runs/${(await runs(id))[0].id}/cancel`);
     await ended(id);
   });
+
+  test.each([
+    ["reject", ["concurrency_exceeded", null], ["running"]],
+    ["queue", [null, null], ["running", "cancelled"]],
+  ])(
+    "cancel the run before only with a run in its place, where a deployment has one at a time (onLimit: %s)",
+    async (onLimit, codes, statuses) => {
+      await house.deploy(person, manifest("agent", { deploy: `{ concurrency: 1, onLimit: ${onLimit} }` }));
+      const { id } = await create({ input: "#sim slow 60000", overlap: "cancel_previous" });
+      await clock("2026-11-26T00:01:00Z");
+      await until("it runs", async () => (await runs(id))[0]?.status === "running");
+      // Its worker is there, however far the clock is set on.
+      await house.database.query("UPDATE runs SET lease_until = '2026-11-27' WHERE finished_at IS NULL");
+      await clock("2026-11-26T00:02:00Z");
+      await settled(id, "2026-11-26T00:03:00.000Z");
+      expect((await fires(id)).map(({ code }) => code)).toEqual(codes);
+      const now = async () => (await runs(id)).map(({ status }) => status).join();
+      await until("each is as it is to be", async () => (await now()) === statuses.join());
+      for (const run of await runs(id)) await post(`/v1/runs/${run.id}/cancel`);
+      await ended(id);
+    },
+  );
 
   test.each([
     ["none", [], [["missed", 15]]],

@@ -384,6 +384,38 @@ describe("what is sent to a trigger", () => {
     expect((await send(trigger.path, text, bearer(trigger))).status).toBe(202);
   });
 
+  test.each<[string, object, string, string]>([
+    ["the body, eight thousand times", { input: "{{body}}".repeat(8_000) }, "x", "input"],
+    ["a large value, ten thousand times", { input: "{{/a}}".repeat(10_000) }, "values", "input"],
+    ["the body in metadata", { input: "x", metadata: { user: "{{body}}".repeat(64) } }, "x", "metadata.user"],
+  ])("may be asked for by %s, and is not put together", async (_name, fields, kind, what) => {
+    const trigger = await create(fields);
+    const a = kind === "x" ? "x".repeat(262_000) : Array.from({ length: 100_000 }, () => 1);
+    const { status, body } = await send(trigger.path, JSON.stringify({ a }), bearer(trigger));
+    expect([status, body.code]).toEqual([400, "validation_failed"]);
+    expect(body.detail).toMatch(new RegExp(`^The trigger's ${what} would have more than \\d+ characters`));
+  });
+
+  test("is not quoted in the log, also when it can't be read", async () => {
+    const trigger = await create();
+    for (const text of ['{"password": "hunter2",', "hunter2", '["hunter2"', '{"a":"hunter2"']) {
+      const reply = await send(trigger.path, text, bearer(trigger));
+      expect([reply.status, reply.body.code]).toEqual([400, "invalid_json"]);
+    }
+    const rows = await house.database.query("SELECT * FROM trigger_deliveries");
+    expect(rows.length).toBeGreaterThanOrEqual(4);
+    expect(JSON.stringify(rows)).not.toContain("hunter2");
+  });
+
+  test("is refused under a key by which it could not be told when it comes again", async () => {
+    const trigger = await create();
+    for (const key of ["a b", "a".repeat(256)]) {
+      const reply = await send(trigger.path, ISSUE, { ...bearer(trigger), "idempotency-key": key });
+      expect([reply.status, reply.body.code]).toEqual([400, "invalid_header"]);
+    }
+    expect((await api("GET", "/v1/runs")).body.data).toEqual([]);
+  });
+
   test("is good for the secret before a rotation for a day", async () => {
     const trigger = await create();
     const rotated = (await api("POST", `/v1/triggers/${trigger.id}/rotate-secret`)).body;

@@ -9,7 +9,7 @@ import * as p from "./policy.ts";
 import type { RouteContract } from "./route.ts";
 import * as sc from "./schedules.ts";
 import { closed, Id, Instant, Metadata, Nullable, Page, PageQuery, Text } from "./schema.ts";
-import { MemoryScope, NAME_PATTERN } from "./tools.ts";
+import { LIMITS, MemoryScope, NAME_PATTERN } from "./tools.ts";
 import * as tr from "./triggers.ts";
 import * as w from "./webhooks.ts";
 
@@ -42,7 +42,7 @@ const YAML = ["application/yaml", "application/x-yaml", "text/yaml"] as const;
 export const CreateRun = Type.Object(
   {
     deployment: Type.String({ pattern: NAME_PATTERN, description: "Name of the deployment to run" }),
-    input: Text(262_144, 1),
+    input: Text(LIMITS.inputLength, 1),
     thread_id: Type.Optional(Id("thread")),
     on_thread_busy: Type.Optional(OnThreadBusy),
     revision: Type.Optional(
@@ -1114,7 +1114,7 @@ export const routes = {
     access: "schedules:write",
     params: ScheduleParam,
     replies: { 202: o.Run },
-    problems: ["thread_busy", "thread_full", "deployment_paused", ...QUOTA_PROBLEMS],
+    problems: ["template_error", "thread_busy", "thread_full", "deployment_paused", ...QUOTA_PROBLEMS],
     idempotent: true,
   },
   listScheduleFires: {

@@ -54,6 +54,8 @@ export const LIMITS = {
   /** Runs below one another: a run that nobody's agent started has none above it. */
   agentDepth: 5,
   fallbacks: 5,
+  /** Of a run's input, in characters. */
+  inputLength: 262_144,
   manifestBytes: 65_536,
   /** Of manifests that are deployed together: how many, and how large they are in all. */
   manifestsAtOnce: 20,

@@ -22,6 +22,7 @@ export function diffSpecs(before: AgentSpec | null, after: AgentSpec): PlanChang
   const old = before === null ? new Map<string, unknown>() : leaves(before);
   const now = leaves(after);
   const changes: PlanChange[] = [];
+  const textDiff = textDiffs();
   for (const [path, value] of now) {
     if (!old.has(path)) changes.push({ path, op: "add", after: value });
     else if (canonicalJson(old.get(path)) !== canonicalJson(value))
@@ -31,15 +32,29 @@ export function diffSpecs(before: AgentSpec | null, after: AgentSpec): PlanChang
   return changes.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }
 
-/** Of a text of several lines: what changed in it. */
-function textDiff(before: unknown, after: unknown): { diff?: string } {
-  if (typeof before !== "string" || typeof after !== "string") return {};
-  if (before.length > LONG_TEXT || after.length > LONG_TEXT || !`${before}${after}`.trimEnd().includes("\n")) return {};
-  const patch = createTwoFilesPatch("before", "after", before, after, "", "", { context: 3, maxEditLength: 2_000 });
-  return patch === undefined ? {} : { diff: patch.slice(patch.indexOf("--- before")) };
-}
-/** A longer one takes too long to compare. */
+/** A longer text takes too long to compare. */
 const LONG_TEXT = 131_072;
+/** Lines that may differ in one text: comparing takes as long as their number's square, and all texts of a manifest share one such. */
+const MAX_EDITS = 2_000;
+
+/** Of texts of several lines: what changed in each, as long as there is work left for it. */
+function textDiffs(): (before: unknown, after: unknown) => { diff?: string } {
+  let workLeft = MAX_EDITS ** 2;
+  return (before, after) => {
+    if (typeof before !== "string" || typeof after !== "string") return {};
+    if (before.length > LONG_TEXT || after.length > LONG_TEXT || !`${before}${after}`.trimEnd().includes("\n"))
+      return {};
+    const maxEditLength = Math.floor(Math.sqrt(workLeft));
+    const patch = createTwoFilesPatch("before", "after", before, after, "", "", { context: 3, maxEditLength });
+    if (patch === undefined) {
+      workLeft -= maxEditLength ** 2;
+      return {};
+    }
+    const diff = patch.slice(patch.indexOf("--- before"));
+    workLeft = Math.max(0, workLeft - (diff.match(/^[+-]/gm)?.length ?? 0) ** 2);
+    return { diff };
+  };
+}
 
 function leaves(spec: AgentSpec): Map<string, unknown> {
   const found = new Map<string, unknown>();

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { CatchUp, SCHEDULE_PLACES } from "@maru/contract";
+import { type CatchUp, LIMITS, Problem, type SCHEDULE_PLACES } from "@maru/contract";
 import { Cron } from "croner";
 import { renderTemplate } from "./template.ts";
 
@@ -154,7 +154,10 @@ export function dayIn(timeZone: string, at: Date): string {
   return `${part.year}-${part.month}-${part.day}`;
 }
 
-/** The input of a schedule's run: what its places (SCHEDULE_PLACES) stand for at a fire time. */
+/**
+ * The input of a schedule's run: what its places (SCHEDULE_PLACES) stand for at a fire time; as long at one as at any other.
+ * @throws Problem template_error: longer than a run's input may be
+ */
 export function scheduledInput(
   { input, name, timeZone }: { readonly input: string; readonly name: string; readonly timeZone: string },
   at: Date,
@@ -164,5 +167,10 @@ export function scheduledInput(
     date: dayIn(timeZone, at),
     name,
   };
-  return renderTemplate(input, (place) => places[place as keyof typeof places]);
+  const rendered = renderTemplate(input, LIMITS.inputLength, (place) => places[place as keyof typeof places]);
+  if (rendered !== null) return rendered;
+  const detail = `would have more than ${LIMITS.inputLength} characters when its places are filled in`;
+  throw new Problem("template_error", `/input ${detail}.`, {
+    errors: [{ pointer: "/input", code: "template_error", detail }],
+  });
 }

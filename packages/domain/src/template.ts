@@ -7,9 +7,28 @@ export function templatePlaces(text: string): string[] | null {
   return [...text.matchAll(PLACE)].map(([, name = ""]) => name.trim());
 }
 
-/** The text with what its places stand for. What is filled in is not looked at again: places in it are text. */
-export const renderTemplate = (text: string, fill: (place: string) => string): string =>
-  text.replaceAll(PLACE, (_match, name: string) => fill(name.trim()));
+/**
+ * The text with what its places stand for; null when that has more than `maxLength` characters: a small template may ask for a large
+ * value ten thousand times, so no more than that is put together. What is filled in is not looked at again: places in it are text.
+ */
+export function renderTemplate(text: string, maxLength: number, fill: (place: string) => string): string | null {
+  const values = new Map<string, string>();
+  let rendered = "";
+  let from = 0;
+  const add = (part: string): boolean => {
+    if (rendered.length + part.length > maxLength) return false;
+    rendered += part;
+    return true;
+  };
+  for (const { 0: written, 1: name = "", index } of text.matchAll(PLACE)) {
+    const place = name.trim();
+    const value = values.get(place) ?? fill(place);
+    values.set(place, value);
+    if (!add(text.slice(from, index)) || !add(value)) return null;
+    from = index + written.length;
+  }
+  return add(text.slice(from)) ? rendered : null;
+}
 
 const POINTER = /^(?:\/(?:[^~/]|~[01])*)+$/;
 export const isPointer = (text: string): boolean => POINTER.test(text);

@@ -118,10 +118,26 @@ describe("templates", () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), (before, value) => {
         const text = before.replaceAll(/[{}]/g, "");
-        expect(renderTemplate(`${text}{{a}}${text}`, () => value)).toBe(`${text}${value}${text}`);
+        expect(renderTemplate(`${text}{{a}}${text}`, 1_000, () => value)).toBe(`${text}${value}${text}`);
       }),
     );
-    expect(renderTemplate("{{a}}{{b}}", (place) => (place === "a" ? "{{b}}$&" : "2"))).toBe("{{b}}$&2");
+    expect(renderTemplate("{{a}}{{b}}", 10, (place) => (place === "a" ? "{{b}}$&" : "2"))).toBe("{{b}}$&2");
+  });
+
+  test("ask for a value once, and put together no more than the text may have", () => {
+    let asked = 0;
+    const value = "x".repeat(1_000);
+    const render = (times: number, maxLength: number) =>
+      renderTemplate("{{a}}-".repeat(times), maxLength, () => {
+        asked++;
+        return value;
+      });
+    expect(render(3, 3_003)).toBe(`${value}-`.repeat(3));
+    expect(asked).toBe(1);
+    // Far more than a string can have.
+    expect(render(10_000_000 / 8, 3_002)).toBeNull();
+    expect(renderTemplate("abc", 2, () => "")).toBeNull();
+    expect(renderTemplate("{{a}}bc", 2, () => "")).toBe("bc");
   });
 
   test("pointers are those of RFC 6901, into what is there and no further", () => {

@@ -41,6 +41,7 @@ export type { Answers, NewFork, NewRun, RunFilter, RunNotice, Runs, StoredEvent 
 export type {
   DueSchedule,
   Fired,
+  Firing,
   ScheduleFields,
   ScheduleMove,
   Schedules,

@@ -1,7 +1,7 @@
 import { newId, Problem } from "@maru/contract";
 import { dueAt, fireStep, type SchedulePolicy, scheduledInput } from "@maru/domain";
 import type { LiveBus } from "@maru/queue";
-import type { DueSchedule, Fired, NewRun, NextRun, Schedules, StoredSchedule, WaitingFire } from "@maru/store";
+import type { DueSchedule, Fired, Firing, NewRun, NextRun, Schedules, StoredSchedule, WaitingFire } from "@maru/store";
 import type { Logger } from "pino";
 import { Counter, type Registry } from "prom-client";
 
@@ -77,16 +77,20 @@ export function createScheduler(deps: SchedulerDeps) {
     }
   };
 
-  /** Does `make` with a run, or where that is refused with the refusal. */
+  /** Does `make` with the run of a fire time, or where that is refused with the refusal, and tells who has to know. */
   const orRefused = async (
-    run: NewRun,
-    make: (firing: { run: NewRun } | { refused: { code: string; detail: string | null } }) => Promise<Fired | null>,
-  ): Promise<Fired | null> => {
+    workspaceId: string,
+    schedule: StoredSchedule,
+    at: Date,
+    make: (firing: Firing) => Promise<Fired | null>,
+  ): Promise<void> => {
     try {
-      return await make({ run });
+      const run = runOf(schedule, at);
+      follow(workspaceId, run.id, await make({ run }));
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      return make({ refused: { code: error.code, detail: error.detail ?? null } });
+      const fired = await make({ refused: { code: error.code, detail: error.detail ?? null } });
+      if (fired !== null && fired.outcome !== null) fires.inc({ outcome: fired.outcome });
     }
   };
 
@@ -102,11 +106,9 @@ export function createScheduler(deps: SchedulerDeps) {
       if (moved !== null && missed !== null) fires.inc({ outcome: "missed" }, missed.count);
       return;
     }
-    const run = runOf(schedule, fire);
-    const fired = await orRefused(run, (firing) =>
+    await orRefused(workspaceId, schedule, fire, (firing) =>
       schedules.fire(due, schedule, { ...move, firing: { ...firing, at: fire } }),
     );
-    follow(workspaceId, run.id, fired);
   };
 
   const release = async (waiting: WaitingFire): Promise<void> => {
@@ -116,8 +118,7 @@ export function createScheduler(deps: SchedulerDeps) {
       schedules.waitingSince(waiting),
     ]);
     if (schedule === null || at === null) return;
-    const run = runOf(schedule, at);
-    follow(workspaceId, run.id, await orRefused(run, (firing) => schedules.fireWaiting(waiting, firing)));
+    await orRefused(workspaceId, schedule, at, (firing) => schedules.fireWaiting(waiting, firing));
   };
 
   /** What fails is done again when its lease is over. */

@@ -215,7 +215,9 @@ const liesIn = (pointer: string, places: ReadonlySet<string>): boolean =>
 
 /** One problem of all that is wrong with a manifest, each with its line when the text is known. */
 export function refusal(errors: readonly ProblemDetail[], { locate }: Pick<NormaliseDeps, "locate">): Problem {
-  return refusalOf(errors.map((error) => ({ ...error, ...locate?.(error.pointer) })));
+  // A place is looked for through the maps it is in, and there may be thousands of errors.
+  const told = errors.slice(0, MAX_ERRORS).map((error) => ({ ...error, ...locate?.(error.pointer) }));
+  return refusalOf([...told, ...errors.slice(MAX_ERRORS)]);
 }
 
 /** The same of errors that have their lines. */

@@ -28,6 +28,11 @@ export interface ParsedManifest {
   locate(pointer: string, within?: Place): Place | undefined;
 }
 
+const MAX_KEY_SHOWN = 64;
+/** Several times as many as there may be manifests: empty ones are left out. */
+const MAX_SEPARATORS = 100;
+/** Lists and keys that begin on one line, each inside the one before (`- - - a`); so many as no text has that only looks like it. */
+const NESTED_ON_A_LINE = /^ *(?:[-?:][ \t]+){200}/m;
 const FORBIDDEN_KEYS = new Set(["__proto__", "constructor", "prototype"]);
 
 /**
@@ -41,11 +46,13 @@ export function parseManifests(written: string, contentType: "yaml" | "json"): P
   // Some editors begin a file with a byte order mark; no editor counts it.
   const text = written.startsWith("\ufeff") ? written.slice(1) : written;
   refuseDepth(text);
+  refuseCrowd(text);
   if (contentType === "json") refuseBrokenJson(text);
   const lines = new LineCounter();
   const parsed = parseAllDocuments(text, {
     lineCounter: lines,
-    uniqueKeys: true,
+    // The reader would compare every key with every other of its map.
+    uniqueKeys: false,
     merge: false,
     version: "1.2",
     schema: "core",
@@ -63,7 +70,7 @@ export function parseManifests(written: string, contentType: "yaml" | "json"): P
   if (documents.length === 0)
     throw refusal("manifest_syntax", "The manifest is empty: begin with apiVersion: maru/v1.", { line: 1, column: 1 });
   for (const { errors } of documents)
-    if (errors[0] !== undefined) throw syntaxProblem(errors[0], text, place(errors[0].pos[0]));
+    if (errors[0] !== undefined) throw syntaxProblem(errors[0], place(errors[0].pos[0]));
   return documents.map((document) => {
     inspect(document as Document.Parsed, place);
     const [start, , end] = document.range;
@@ -97,17 +104,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   UNEXPECTED_TOKEN: "Look at the indentation, the quotes and the brackets before this place.",
 };
 
-function syntaxProblem(
-  error: { code: string; message: string; pos: [number, number] },
-  text: string,
-  at: Place,
-): Problem {
-  const here = text.slice(error.pos[0]);
+function syntaxProblem(error: { code: string; message: string }, at: Place): Problem {
   switch (error.code) {
-    case "DUPLICATE_KEY": {
-      const name = /^["']?([^"':\s]{1,64})/.exec(here)?.[1] ?? "";
-      return refusal("duplicate_key", `This map has the key ${name} already: keep one of them.`, at);
-    }
     case "TAG_RESOLVE_FAILED":
       return refusal("yaml_tag_forbidden", `${error.message.replace(/\.$/, "")}. Tags are not allowed: remove it.`, at);
     case "BAD_ALIAS":
@@ -130,6 +128,10 @@ function refusal(code: ProblemCode, detail: string, at: Place): Problem {
 
 /** Depth is judged on the characters, before any parser recurses into twenty thousand brackets. */
 function refuseDepth(text: string): void {
+  const tooDeep = (at: Place) =>
+    refusal("manifest_too_deep", `A manifest may be nested ${LIMITS.manifestDepth} levels deep: make it flatter.`, at);
+  const nested = NESTED_ON_A_LINE.exec(text);
+  if (nested !== null) throw tooDeep({ line: text.slice(0, nested.index).split("\n").length, column: 1 });
   let depth = 0;
   let line = 1;
   let start = 0;
@@ -139,17 +141,19 @@ function refuseDepth(text: string): void {
       line++;
       start = index + 1;
     } else if (char === 91 || char === 123) {
-      if (++depth > LIMITS.manifestDepth * 2)
-        throw refusal(
-          "manifest_too_deep",
-          `A manifest may be nested ${LIMITS.manifestDepth} levels deep: make it flatter.`,
-          {
-            line,
-            column: index - start + 1,
-          },
-        );
+      if (++depth > LIMITS.manifestDepth * 2) throw tooDeep({ line, column: index - start + 1 });
     } else if (char === 93 || char === 125) depth = Math.max(0, depth - 1);
   }
+}
+
+/** Before it is read, since a document takes as long to read as a line of one. */
+function refuseCrowd(text: string): void {
+  const separators = text.match(/^---(?=\s|$)/gm)?.length ?? 0;
+  if (separators > MAX_SEPARATORS)
+    throw new Problem(
+      "limit_out_of_range",
+      `${LIMITS.manifestsAtOnce} manifests may be deployed together, and this has ${separators} separators.`,
+    );
 }
 
 function refuseBrokenJson(text: string): void {
@@ -173,7 +177,9 @@ function refuseBrokenJson(text: string): void {
 /** Refuses what parses but must not be in a manifest. */
 function inspect(document: Document.Parsed, place: (offset: number) => Place): void {
   const at = (node: unknown) => place((node as Node | null)?.range?.[0] ?? 0);
+  const keys = new WeakMap<object, Set<string>>();
   visit(document, (_key, node, path) => {
+    if (isMap(node)) keys.set(node, new Set());
     if (isPair(node)) {
       const key = isScalar(node.key) ? node.key.value : null;
       if (typeof key !== "string")
@@ -182,6 +188,14 @@ function inspect(document: Document.Parsed, place: (offset: number) => Place): v
         throw refusal("yaml_alias_forbidden", "Merge keys are not allowed: write the fields out.", at(node.key));
       if (FORBIDDEN_KEYS.has(key))
         throw refusal("forbidden_key", `The key ${key} is never allowed: remove it.`, at(node.key));
+      const known = keys.get(path.at(-1) as object);
+      if (known?.has(key) === true)
+        throw refusal(
+          "duplicate_key",
+          `This map has the key ${key.slice(0, MAX_KEY_SHOWN)} already: keep one of them.`,
+          at(node.key),
+        );
+      known?.add(key);
       return;
     }
     if (isAlias(node)) throw refusal("yaml_alias_forbidden", ALIASES, at(node));

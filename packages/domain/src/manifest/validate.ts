@@ -76,33 +76,43 @@ const meantPlace = (pointer: string, name: string): string =>
     ? `/${name.split(".").map(escapePointer).join("/")}`
     : `${pointer.slice(0, pointer.lastIndexOf("/"))}/${escapePointer(name)}`;
 
-/** Of a union: what is wrong with the branch whose type the value has; when there is none, that the value is none of them. */
+/**
+ * Of a union: what is wrong with the branch whose type the value has; when there is none, that the value is none of them. Each error is
+ * asked only for the unions of the values it lies in: a map of thousands has a union an entry.
+ */
 function ofUnions(errors: readonly ErrorObject[]): readonly ErrorObject[] {
-  return errors
-    .filter(({ keyword }) => keyword === "anyOf")
-    .reduce<readonly ErrorObject[]>((left, union) => {
-      const branch = ({ schemaPath }: ErrorObject) =>
-        schemaPath.startsWith(`${union.schemaPath}/`)
-          ? schemaPath.slice(union.schemaPath.length + 1).split("/")[0]
-          : null;
-      const strangers = new Set(
-        left
-          .filter(
-            (error) =>
-              branch(error) !== null &&
-              error.instancePath === union.instancePath &&
-              ["type", "enum", "const"].includes(error.keyword),
-          )
-          .map(branch),
-      );
-      const fitting = left.filter((error) => branch(error) !== null && !strangers.has(branch(error)));
-      return left.filter(
-        (error) =>
-          (branch(error) === null && !(error === union && fitting.length > 0)) ||
-          (branch(error) !== null && fitting.includes(error)),
-      );
-    }, errors);
+  const unions = Map.groupBy(
+    errors.filter(({ keyword }) => keyword === "anyOf"),
+    ({ instancePath }) => instancePath,
+  );
+  const inside = new Map<ErrorObject, ErrorObject[]>([...unions.values()].flat().map((union) => [union, []]));
+  for (const error of errors)
+    for (const union of placesAbove(error.instancePath).flatMap((place) => unions.get(place) ?? []))
+      if (error.schemaPath.startsWith(`${union.schemaPath}/`)) inside.get(union)?.push(error);
+
+  const dropped = new Set<ErrorObject>();
+  for (const [union, all] of inside) {
+    const branch = ({ schemaPath }: ErrorObject) => schemaPath.slice(union.schemaPath.length + 1).split("/")[0];
+    const left = all.filter((error) => !dropped.has(error));
+    const strangers = new Set(
+      left
+        .filter(
+          (error) => error.instancePath === union.instancePath && ["type", "enum", "const"].includes(error.keyword),
+        )
+        .map(branch),
+    );
+    const strange = left.filter((error) => strangers.has(branch(error)));
+    for (const error of strange) dropped.add(error);
+    if (strange.length < left.length) dropped.add(union);
+  }
+  return errors.filter((error) => !dropped.has(error));
 }
+
+/** A pointer, and those of everything it lies in. */
+const placesAbove = (pointer: string): string[] => {
+  const tokens = pointer.split("/");
+  return tokens.map((_, index) => tokens.slice(0, index + 1).join("/"));
+};
 
 function withoutToolUnion(): object {
   const schema = JSON.parse(JSON.stringify(AgentManifest)) as {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { idOf, type JsonSchema, newId, Problem, TRIGGER_LIMITS, type Trigger, uuidOf } from "@maru/contract";
+import { idOf, type JsonSchema, LIMITS, newId, Problem, TRIGGER_LIMITS, type Trigger, uuidOf } from "@maru/contract";
 import {
   deeperThan,
   deliveryKey,
@@ -30,7 +30,6 @@ export interface HookDeps {
   readonly now: () => number;
 }
 
-const INPUT_LENGTH = 262_144;
 const METADATA_LENGTH = 512;
 
 /** What others send in. Everything in a body is somebody else's text: it is filled into places, and never read as anything more. */
@@ -65,6 +64,11 @@ export function hookRoutes({ triggers, sealer, rateLimits, control, simulated, n
     const { trigger } = await triggers.get(workspaceId, id);
     const key = deliveryKey(trigger.auth, shown);
     try {
+      if (key === null && shown.id !== null)
+        throw new Problem(
+          "invalid_header",
+          "The delivery's id (Idempotency-Key, webhook-id) must be 1 to 255 printable ASCII characters without spaces.",
+        );
       const run = runOf(trigger, key, body, simulated);
       if (run === null) {
         await triggers.log(workspaceId, id, key, null);
@@ -114,27 +118,21 @@ function runOf(trigger: Trigger, key: string | null, text: string, simulated: bo
     throw new Problem("trigger_disabled", "Whoever it belongs to takes nothing at the moment: try again later.");
   const document = parse(text);
   if (trigger.filter !== null && createArgumentCheck(trigger.filter as JsonSchema)(document) !== null) return null;
-  const fill = (template: string): string =>
-    storableText(
-      renderTemplate(template, (place) =>
-        place === "body" ? text : place === "name" ? trigger.name : valueText(valueAt(document, place)),
-      ),
+  const fill = (what: string, template: string, maxLength: number): string => {
+    const filled = renderTemplate(template, maxLength, (place) =>
+      place === "body" ? text : place === "name" ? trigger.name : valueText(valueAt(document, place)),
     );
-  const input = fill(trigger.input);
-  if (input.trim() === "" || input.length > INPUT_LENGTH)
+    if (filled !== null) return storableText(filled);
     throw new Problem(
       "validation_failed",
-      `The trigger's input would have ${input.length} characters with this body: it must have 1 to ${INPUT_LENGTH}.`,
+      `The trigger's ${what} would have more than ${maxLength} characters with this body.`,
     );
+  };
+  const input = fill("input", trigger.input, LIMITS.inputLength);
+  if (input.trim() === "") throw new Problem("validation_failed", "The trigger's input would be empty with this body.");
   const metadata = Object.entries(trigger.metadata)
-    .map(([name, template]) => [name, fill(template)] as const)
+    .map(([name, template]) => [name, fill(`metadata.${name}`, template, METADATA_LENGTH)] as const)
     .filter(([, value]) => value !== "");
-  const long = metadata.find(([, value]) => value.length > METADATA_LENGTH);
-  if (long !== undefined)
-    throw new Problem(
-      "validation_failed",
-      `The trigger's metadata.${long[0]} would have ${long[1].length} characters with this body: it may have ${METADATA_LENGTH}.`,
-    );
   const uuid = uuidOf("trigger", trigger.id) as string;
   return {
     id: newId("run"),
@@ -172,8 +170,9 @@ function parse(text: string): unknown {
   let document: unknown;
   try {
     document = JSON.parse(text);
-  } catch (error) {
-    throw new Problem("invalid_json", error instanceof Error ? error.message : undefined);
+  } catch {
+    // The reader's words quote the body, and what is refused stands in the log.
+    throw new Problem("invalid_json", "The body is not JSON.");
   }
   if (deeperThan(document, BODY_DEPTH))
     throw new Problem("body_too_deep", `JSON here may be nested ${BODY_DEPTH} levels deep.`);

@@ -67,6 +67,7 @@ export function scheduleRoutes({ store, pages, control, simulated }: ScheduleDep
         "/input",
         `has the unknown place {{${unknown}}}: there are ${SCHEDULE_PLACES.map((place) => `{{${place}}}`).join(", ")}`,
       );
+    scheduledInput(fields, now);
     if (changed.deployment !== undefined) await store.deployments.get(workspaceId, changed.deployment);
     if (changed.thread_id) await store.threads.get(workspaceId, changed.thread_id);
   };
@@ -130,7 +131,8 @@ export function scheduleRoutes({ store, pages, control, simulated }: ScheduleDep
           metadata: { ...schedule.metadata },
           ...(schedule.threadId === null ? {} : { thread_id: schedule.threadId }),
         },
-        schedule,
+        // It counts against who asks: another's schedule is no way round one's own limits.
+        caller,
         simulated,
       );
       const made = await schedules.runNow(workspaceId, schedule.id, run, now);
