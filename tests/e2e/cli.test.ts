@@ -1,13 +1,13 @@
 import { execFile, spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createCli } from "../../packages/cli/src/cli.ts";
 import { openConfig } from "../../packages/cli/src/config.ts";
 import { createProgram } from "../../packages/cli/src/program.ts";
 import { createPrompter } from "../../packages/cli/src/prompt.ts";
-import { type CliOptions, type CommandLine, openCommandLine } from "../setup/cli.ts";
+import { type CliOptions, type CommandLine, openCommandLine, SOURCE } from "../setup/cli.ts";
 import { ASK, BOSS, REFUND, SHOP, WRITER } from "../setup/cli-agents.ts";
 import { type House, manifest, openHouse, type Person, until } from "../setup/house.ts";
 import { openToolServer } from "../setup/tool-server.ts";
@@ -246,7 +246,7 @@ spec:
 
   test("deploy --watch deploys every change, and goes on after a mistake", async () => {
     file("watched.yaml", manifest("watched"));
-    const child = spawn(process.execPath, [resolve("packages/cli/src/main.ts"), "deploy", "watched.yaml", "--watch"], {
+    const child = spawn(process.execPath, [SOURCE, "deploy", "watched.yaml", "--watch"], {
       cwd: line.folder,
       env: { PATH: process.env.PATH, HOME: line.folder, MARU_URL: house.url, MARU_API_KEY: person.key },
     });
@@ -789,7 +789,7 @@ describe("the command line itself", () => {
   });
 
   test("stops quietly when nobody reads any more", async () => {
-    const script = `set -o pipefail; '${process.execPath}' '${resolve("packages/cli/src/main.ts")}' runs --all --json | head -c 10; echo; echo "\${PIPESTATUS[0]}"`;
+    const script = `set -o pipefail; '${process.execPath}' '${SOURCE}' runs --all --json | head -c 10; echo; echo "\${PIPESTATUS[0]}"`;
     const { stdout, stderr } = await promisify(execFile)("bash", ["-c", script], {
       env: { PATH: process.env.PATH, HOME: line.folder, MARU_URL: house.url, MARU_API_KEY: person.key },
     });
@@ -804,11 +804,9 @@ describe("the command line itself", () => {
     expect(await complete("run", "we")).toEqual(["weather"]);
     for (const shell of ["bash", "zsh", "fish"]) expect(await well(["completion", shell])).toContain("maru __complete");
     expect(await maru("completion", "csh")).toMatchObject({ code: 2 });
-    writeFileSync(
-      join(line.folder, "maru"),
-      `#!/bin/sh\nexec '${process.execPath}' '${resolve("packages/cli/src/main.ts")}' "$@"\n`,
-      { mode: 0o755 },
-    );
+    writeFileSync(join(line.folder, "maru"), `#!/bin/sh\nexec '${process.execPath}' '${SOURCE}' "$@"\n`, {
+      mode: 0o755,
+    });
     const script = `${await well(["completion", "bash"])}\nCOMP_WORDS=(maru secrets se); COMP_CWORD=2; _maru; echo "\${COMPREPLY[@]}"`;
     const { stdout } = await promisify(execFile)("bash", ["-c", script], {
       env: { PATH: `${line.folder}:${process.env.PATH}`, HOME: line.folder },

@@ -4,11 +4,14 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { spawn as spawnInTerminal } from "@lydell/node-pty";
+import { bundle } from "../../packages/cli/scripts/build.ts";
 
-/** What Node has compiled of it, for all that are started here. */
-const CACHE = join(tmpdir(), `maru-cli-cache-${process.pid}`);
-process.once("exit", () => rmSync(CACHE, { recursive: true, force: true }));
-const BINARY = resolve("packages/cli/src/main.ts");
+/** Of all commands that are started here: the command, and what Node has compiled of it. */
+const SHARED = mkdtempSync(join(tmpdir(), "maru-cli-shared-"));
+process.once("exit", () => rmSync(SHARED, { recursive: true, force: true }));
+/** Bundled, which begins in half the time; SOURCE is what it is made of, and what this repository's `maru` starts. */
+const BINARY = await bundle(SHARED);
+export const SOURCE = resolve("packages/cli/src/main.ts");
 
 export interface Ended {
   readonly code: number;
@@ -51,7 +54,7 @@ export function openCommandLine(own: Readonly<Record<string, string>> = {}): Com
     PATH: process.env.PATH ?? "",
     HOME: folder,
     XDG_CONFIG_HOME: join(folder, "config"),
-    XDG_CACHE_HOME: CACHE,
+    XDG_CACHE_HOME: join(SHARED, "cache"),
     TZ: "Asia/Seoul",
     ...own,
     ...env,
