@@ -336,17 +336,84 @@ describe("run", () => {
     expect(await maru("run", "weather", "x", "-m", "novalue")).toMatchObject({ code: 2 });
   });
 
-  test("waits for somebody else where nobody can be asked, and says how they answer", async () => {
-    const going = line.run(["run", "shop", REFUND]);
-    let waiting: { id: string }[] = [];
-    await until("it waits", async () => {
-      waiting = (await api("/v1/runs?status=waiting&deployment=shop")).data;
-      return waiting.length === 1;
+  describe("that asks what nobody here can answer", () => {
+    const waiting = async (id: string) => expect((await api(`/v1/runs/${id}`)).status).toBe("waiting");
+    /** The run, and the call, that a command in a text names. */
+    const named = (text: string, words: string) => new RegExp(`${words} (\\S+)( (\\S+))?`).exec(text)?.slice(1) ?? [];
+
+    test("says what and how it is answered, is left as it waits, and exits with 8", async () => {
+      const { code, out, err } = await maru("run", "shop", REFUND);
+      expect([code, out]).toEqual([8, ""]);
+      expect(err).toContain('refund {"order":"7","won":5000} needs an approval:\n');
+      const [run = "", , call = ""] = named(err, "maru approve");
+      expect(err).toContain(`  maru reject ${run} ${call} WHY\n`);
+      await waiting(run);
+      // What was printed does it.
+      await well(["approve", run, call]);
+      await until("it ends", async () => (await api(`/v1/runs/${run}`)).status === "completed");
+
+      const asks = await maru("run", "shop", ASK, "--no-input");
+      expect([asks.code, asks.out]).toEqual([8, ""]);
+      const [other = "", , asked = ""] = named(asks.err, "maru answer");
+      await well(["answer", other, asked, "Busan"]);
+      await until("it ends", async () => (await api(`/v1/runs/${other}`)).status === "completed");
     });
-    expect(await well(["approve", String(waiting[0]?.id)])).toMatch(/^(queued|running|completed)\n$/);
-    const { code, err } = await going;
-    expect(code).toBe(0);
-    expect(err).toContain(`maru approve|reject ${waiting[0]?.id}`);
+
+    test("says all that is asked at once", async () => {
+      const { code, err } = await maru(
+        "run",
+        "shop",
+        `#sim parallel ask_user {"question":"1"} ask_user {"question":"2"} refund {"order":"8","won":1}`,
+      );
+      expect([code, err.match(/maru answer run_/g)?.length, err.match(/maru approve run_/g)?.length]).toEqual([
+        8, 2, 1,
+      ]);
+    });
+
+    test("says it with --json too, whose last line is the event that asks", async () => {
+      const { code, out, err } = await maru("run", "shop", REFUND, "--json");
+      const events = out
+        .trimEnd()
+        .split("\n")
+        .map((text) => JSON.parse(text));
+      const { run_id: run } = events.at(-1);
+      expect([code, events.at(-1)]).toEqual([8, (await api(`/v1/runs/${run}/events`)).data.at(-1)]);
+      const [{ call_id: call }] = events.at(-1).required_action.approvals;
+      expect(err).toContain(`maru approve ${run} ${call}`);
+      await waiting(run);
+    });
+
+    test("also where a run of another agent asks it", async () => {
+      const { code, out, err } = await maru("run", "boss", `#sim tool ask_shop ${JSON.stringify({ input: REFUND })}`);
+      expect([code, out]).toEqual([8, ""]);
+      const [child = ""] = named(err, "maru approve");
+      const [run = ""] = named(err, "maru logs -f");
+      expect((await api(`/v1/runs/${child}`)).parent.run_id).toBe(run);
+      await waiting(run);
+    });
+
+    test("waits for somebody else with --wait", async () => {
+      const before = (await api("/v1/runs?status=waiting&deployment=shop")).data.length;
+      const going = line.run(["run", "shop", REFUND, "--wait"]);
+      let found: { id: string }[] = [];
+      await until("it waits", async () => {
+        found = (await api("/v1/runs?status=waiting&deployment=shop")).data;
+        return found.length > before;
+      });
+      const run = String(found[0]?.id);
+      expect(await well(["approve", run])).toMatch(/^(queued|running|completed)\n$/);
+      const { code, out, err } = await going;
+      expect([code, out]).toEqual([0, expect.stringContaining("refund")]);
+      expect(err).toContain(`maru approve ${run}`);
+      expect(await maru("run", "shop", REFUND, "--wait", "--detach")).toMatchObject({ code: 2 });
+    });
+
+    test("ends a conversation in a pipe, whose thread is busy then", async () => {
+      const { code, out, err } = await line.run(["chat", "shop"], { input: `/thread\n${ASK}\nhello\n` });
+      expect(code).toBe(8);
+      const [run = ""] = named(err, "maru answer");
+      expect((await api(`/v1/runs?thread_id=${out.trim()}`)).data).toMatchObject([{ id: run, status: "waiting" }]);
+    });
   });
 });
 

@@ -74,7 +74,12 @@ describe("the package as it is published", () => {
 const client = createClient({ baseUrl: "http://localhost", apiKey: () => "key" });
 const manifest: AgentManifest = { apiVersion: "maru/v1", kind: "Agent", metadata: { name: "a" }, spec: { instructions: "b" } };
 export async function use(): Promise<Run | undefined> {
-  await client.deployments.deploy(manifest, { dryRun: true });
+  const one = await client.deployments.deploy(manifest, { dryRun: true });
+  // @ts-expect-error a text may be several manifests
+  (await client.deployments.deploy("text")).action;
+  const all = await client.deployments.deployAll("text");
+  const actions: ("create" | "update" | "unchanged")[] = [one.action, ...all.map(({ action }) => action)];
+  void actions;
   // @ts-expect-error there is no such status
   client.runs.list({ status: "done" });
   // @ts-expect-error a run has an input

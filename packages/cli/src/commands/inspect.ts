@@ -1,5 +1,6 @@
 import type { Client, Run, Step } from "@maru/sdk";
 import type { Command } from "commander";
+import { askedLines } from "../asked.ts";
 import { type Cli, withJson } from "../cli.ts";
 import { bytes, count, counted, cut, dollars, elapsed, harmless, instant, oneLine } from "../format.ts";
 import type { Output } from "../output.ts";
@@ -113,9 +114,8 @@ function showSteps({ steps, children }: Tree, indent: string, width: number, out
 function showAsked({ id, required_action: action }: Run, output: Output): void {
   if (action === null) return;
   output.line();
-  for (const { call_id: call, name, arguments: args } of action.tool_results)
-    output.line(`asks for the result of ${name} ${oneLine(args)}: maru answer ${id} ${call} OUTPUT`);
-  for (const { call_id: call, name, arguments: args } of action.approvals)
-    output.line(`needs an approval: ${name} ${oneLine(args)}: maru approve|reject ${id} ${call}`);
+  const asked = [...action.tool_results.map((call) => ({ ...call, question: "result" as const })), ...action.approvals];
+  for (const { call_id: callId, name, arguments: args, question } of asked)
+    for (const line of askedLines({ runId: id, callId, name, args, question })) output.line(line);
   for (const { run_id: run, name } of action.runs) output.line(`waits for ${name}: ${run}`);
 }

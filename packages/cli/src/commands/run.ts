@@ -1,7 +1,7 @@
 import type { CreateRunBody } from "@maru/sdk";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { type Cli, pair, wholeNumber, withJson } from "../cli.ts";
-import { EXIT, UsageError } from "../exit.ts";
+import { UsageError } from "../exit.ts";
 import { follow } from "../follow.ts";
 
 interface Options {
@@ -10,6 +10,7 @@ interface Options {
   readonly user?: string;
   readonly revision?: number;
   readonly thinking?: true;
+  readonly wait?: true;
   readonly detach?: true;
   readonly input: boolean;
   readonly json?: true;
@@ -20,7 +21,8 @@ export function run(program: Command, cli: Cli): void {
     .summary("run a deployment and show the answer as it comes")
     .description(
       "Runs a deployment. On a terminal text, calls and results are shown as they come, and you are asked what the run asks; in a pipe " +
-        "the answer alone is printed. Ctrl-C cancels the run, twice leaves it. With --json every event is a line.",
+        "the answer alone is printed. A run that asks what nobody here answers is left as it waits, with the commands that answer it on " +
+        "standard error and exit code 8. Ctrl-C cancels the run, twice leaves it. With --json every event is a line, and nobody is asked.",
     )
     .argument("<deployment>")
     .argument("[input...]", "what to say; - or nothing reads standard input")
@@ -30,7 +32,8 @@ export function run(program: Command, cli: Cli): void {
     .option("--revision <number>", "this revision, whatever the traffic", wholeNumber(1, 2_147_483_647))
     .option("--thinking", "show what the model thinks, too")
     .option("--no-input", "ask nobody, also on a terminal")
-    .option("--detach", "only start it, and print its id")
+    .option("--wait", "where nobody is asked: wait until somebody else answers")
+    .addOption(new Option("--detach", "only start it, and print its id").conflicts("wait"))
     .action(async (deployment: string, words: string[], options: Options) => {
       const { output, prompt } = cli;
       const client = cli.client();
@@ -42,8 +45,7 @@ export function run(program: Command, cli: Cli): void {
         return;
       }
       const asks = options.input && prompt.interactive && !options.json;
-      const { status } = await follow(cli, client, body, { ...options, asks });
-      if (status !== "completed") cli.exitCode = EXIT.failed;
+      cli.exitCode = await follow(cli, client, body, { ...options, asks });
     });
 }
 
