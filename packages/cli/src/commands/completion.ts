@@ -64,14 +64,16 @@ async function completions(program: Command, cli: Cli, words: readonly string[])
     if (below === undefined) given++;
     else command = below;
   }
+  // Without a name a group is its first command.
+  const meant = command.commands.find((one) => /^(list|show)$/.test(one.name())) ?? command;
   const found = last.startsWith("-")
-    ? command.options.concat(program.options).map(({ long }) => long ?? "")
+    ? meant.options.concat(program.options).map(({ long }) => long ?? "")
     : [
         ...command
           .createHelp()
           .visibleCommands(command)
           .map((one) => one.name()),
-        ...(command.registeredArguments[given]?.name() === "deployment" ? await deploymentNames(cli) : []),
+        ...(meant.registeredArguments[given]?.name() === "deployment" ? await deploymentNames(cli) : []),
       ];
   return found.filter((word) => word !== "" && word.startsWith(last));
 }

@@ -47,7 +47,8 @@ function showHead(run: Run, output: Output): void {
     deployment: `${run.deployment}, revision ${run.revision} of ${run.agent}, ${run.model}`,
     thread: run.thread_id,
     parent: run.parent === null ? null : `${run.parent.run_id}, step ${run.parent.step}`,
-    "forked from": run.forked_from === null ? null : `${run.forked_from.run_id}, to step ${run.forked_from.step}`,
+    "forked from":
+      run.forked_from === null ? null : `${run.forked_from.run_id}, anew from step ${run.forked_from.step}`,
     metadata: Object.keys(run.metadata).length === 0 ? null : JSON.stringify(run.metadata),
     created: instant(run.created_at),
     took: run.started_at === null ? null : elapsed(run.started_at, run.finished_at),
