@@ -981,14 +981,6 @@ describe("the command line itself", () => {
     expect(await complete("deployments", "we")).toEqual(["weather"]);
     for (const shell of ["bash", "zsh", "fish"]) expect(await well(["completion", shell])).toContain("maru __complete");
     expect(await maru("completion", "csh")).toMatchObject({ code: 2 });
-    writeFileSync(join(line.folder, "maru"), `#!/bin/sh\nexec '${process.execPath}' '${SOURCE}' "$@"\n`, {
-      mode: 0o755,
-    });
-    const script = `${await well(["completion", "bash"])}\nCOMP_WORDS=(maru secrets se); COMP_CWORD=2; _maru; echo "\${COMPREPLY[@]}"`;
-    const { stdout } = await promisify(execFile)("bash", ["-c", script], {
-      env: { PATH: `${line.folder}:${process.env.PATH}`, HOME: line.folder },
-    });
-    expect(stdout).toBe("set\n");
   });
 });
 

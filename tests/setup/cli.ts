@@ -42,6 +42,8 @@ export interface CommandLine {
   readonly tried: string[][];
   run(args: readonly string[], options?: CliOptions): Promise<Ended>;
   terminal(args: readonly string[], options?: CliOptions & { columns?: number }): Terminal;
+  /** A terminal with any other program in it. */
+  shell(file: string, args: readonly string[], options?: CliOptions): Terminal;
   close(): void;
 }
 
@@ -59,6 +61,61 @@ export function openCommandLine(own: Readonly<Record<string, string>> = {}): Com
     ...own,
     ...env,
   });
+  const open = (
+    file: string,
+    args: readonly string[],
+    { env, columns = 100 }: CliOptions & { columns?: number } = {},
+  ): Terminal => {
+    let raw = "";
+    let seen = 0;
+    let look = () => {};
+    let code: number | null = null;
+    const screen = () => stripVTControlCharacters(raw).replaceAll("\r\n", "\n");
+    const child = spawnInTerminal(file, [...args], {
+      name: "xterm-256color",
+      cols: columns,
+      rows: 40,
+      cwd: folder,
+      env: { ...environment(env), TERM: "xterm-256color" },
+    });
+    terminals.push(child);
+    child.onData((text) => {
+      raw += text;
+      look();
+    });
+    child.onExit(({ exitCode }) => {
+      code = exitCode;
+      look();
+    });
+    const waits = (what: string, holds: () => boolean) =>
+      new Promise<void>((done, fail) => {
+        const timer = setTimeout(() => fail(new Error(`never came: ${what}; the screen:\n${screen()}`)), 20_000);
+        look = () => {
+          if (!holds()) return;
+          clearTimeout(timer);
+          look = () => {};
+          done();
+        };
+        look();
+      });
+    return {
+      screen,
+      raw: () => raw,
+      type: (text) => child.write(text),
+      sees: (text) =>
+        waits(String(text), () => {
+          const rest = screen().slice(seen);
+          const at = typeof text === "string" ? rest.indexOf(text) : rest.search(text);
+          if (at === -1) return false;
+          seen += at + 1;
+          return true;
+        }),
+      async ended() {
+        await waits("the end", () => code !== null);
+        return code ?? -1;
+      },
+    };
+  };
   return {
     folder,
     tried,
@@ -80,58 +137,11 @@ export function openCommandLine(own: Readonly<Record<string, string>> = {}): Com
         child.stdin.end(input ?? "");
       });
     },
-    terminal(args, { env, columns = 100 } = {}) {
+    terminal: (args, options) => {
       tried.push([...args]);
-      let raw = "";
-      let seen = 0;
-      let look = () => {};
-      let code: number | null = null;
-      const screen = () => stripVTControlCharacters(raw).replaceAll("\r\n", "\n");
-      const child = spawnInTerminal(process.execPath, [BINARY, ...args], {
-        name: "xterm-256color",
-        cols: columns,
-        rows: 40,
-        cwd: folder,
-        env: { ...environment(env), TERM: "xterm-256color" },
-      });
-      terminals.push(child);
-      child.onData((text) => {
-        raw += text;
-        look();
-      });
-      child.onExit(({ exitCode }) => {
-        code = exitCode;
-        look();
-      });
-      const waits = (what: string, holds: () => boolean) =>
-        new Promise<void>((done, fail) => {
-          const timer = setTimeout(() => fail(new Error(`never came: ${what}; the screen:\n${screen()}`)), 20_000);
-          look = () => {
-            if (!holds()) return;
-            clearTimeout(timer);
-            look = () => {};
-            done();
-          };
-          look();
-        });
-      return {
-        screen,
-        raw: () => raw,
-        type: (text) => child.write(text),
-        sees: (text) =>
-          waits(String(text), () => {
-            const rest = screen().slice(seen);
-            const at = typeof text === "string" ? rest.indexOf(text) : rest.search(text);
-            if (at === -1) return false;
-            seen += at + 1;
-            return true;
-          }),
-        async ended() {
-          await waits("the end", () => code !== null);
-          return code ?? -1;
-        },
-      };
+      return open(process.execPath, [BINARY, ...args], options);
     },
+    shell: (file, args, options) => open(file, args, options),
     close() {
       for (const child of terminals) {
         try {
