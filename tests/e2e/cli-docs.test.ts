@@ -60,7 +60,9 @@ test("the document is what the commands print", async () => {
       .replace(/\b\d{4}-\d\d-\d\d\b(?!T| Asia)/g, "2026-11-26");
   const show = async (args: string[], input?: string) => {
     const { code, out, err } = await line.run(args, input === undefined ? {} : { input });
-    const command = args.map((arg) => (/[\s?]/.test(arg) ? `"${arg}"` : arg)).join(" ");
+    const command = args
+      .map((arg) => (arg.includes('"') ? `'${arg}'` : /[\s?]/.test(arg) ? `"${arg}"` : arg))
+      .join(" ");
     said.set(
       args.join(" "),
       `$ maru ${steady(command)}\n${steady(out + err)}${code === 0 ? "" : `$ echo $?\n${code}\n`}`,
@@ -91,6 +93,7 @@ test("the document is what the commands print", async () => {
   await show(["run", "nobody", "hello"]);
   await show(["deplyo"]);
   await house.deploy(person, REFUNDS);
+  await show(["run", "shop", 'Refund order "A-7", please']);
   const terminal = line.terminal(["chat", "shop"], { env: { NO_COLOR: "1" } });
   await terminal.sees("> ");
   terminal.type('Refund order "A-7", please\r');
@@ -175,8 +178,15 @@ ${session("run weather 서울 날씨 어때?")}
 In a pipe the answer alone is printed, when it is whole. On a terminal text comes as it is written, calls and their results beside it on
 standard error, and you are asked what the run asks: approvals (yes, no and why not, or other arguments) and results of client-side
 tools. \`--thinking\` shows what the model thinks, too; \`--json\` prints every event, one a line; \`--detach\` prints the run's id and leaves.
-Ctrl-C asks to cancel the run; a second one leaves it. Where there is nobody to ask, a run that waits says how it is answered:
-\`maru answer RUN CALL OUTPUT\`, \`maru approve RUN\`, \`maru reject RUN\`.
+Ctrl-C asks to cancel the run; a second one leaves it.
+
+Where nobody is asked (in a pipe, with \`--json\` or \`--no-input\`) a run that asks is left as it waits, and the command says which
+commands answer it:
+
+${session('run shop Refund order "A-7", please')}
+
+\`--wait\` waits until somebody has answered elsewhere. With \`--json\` the last line is the event \`run.waiting\`, and standard error
+says the same.
 
 ${session("runs", "inspect RUN", "logs RUN")}
 
@@ -187,7 +197,8 @@ in this folder that is not there yet.
 
 ${session("chat")}
 
-The arrow up brings back what you said. In a pipe every line is a message.
+The arrow up brings back what you said. In a pipe every line is a message, and a run that asks ends the conversation with ${EXIT.waiting}
+(\`--wait\` waits).
 
 ## Quota and usage
 
@@ -216,6 +227,7 @@ input: \`maru secrets set SHOP_KEY < key.txt\`.
 | ${EXIT.conflict} | conflict: it is busy, or somebody changed it |
 | ${EXIT.quota} | quota, a limit, or too many calls |
 | ${EXIT.connection} | no connection, or the service is down |
+| ${EXIT.waiting} | the run waits for an answer that nobody here can give |
 | ${EXIT.interrupted} | interrupted |
 
 Errors say what to do next:

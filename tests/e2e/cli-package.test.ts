@@ -1,23 +1,13 @@
 import { execFile, execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { build } from "../../packages/cli/scripts/build.ts";
 import { build as buildSdk, pack } from "../../packages/sdk/scripts/build.ts";
 import { type House, manifest, openHouse, type Person } from "../setup/house.ts";
-
-/** A Node of each major version that is on this machine, from 20 on; the one that runs the tests is one of them. */
-const nodes = new Map<string, string>();
-for (const path of [
-  process.execPath,
-  ...(process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, "node")),
-]) {
-  if (!existsSync(path)) continue;
-  const [, major = "0"] = /^v(\d+)/.exec(execFileSync(path, ["--version"], { encoding: "utf8" })) ?? [];
-  if (Number(major) >= 20 && !nodes.has(major)) nodes.set(major, path);
-}
+import { nodes } from "../setup/nodes.ts";
 
 let house: House;
 let person: Person;

@@ -1,7 +1,9 @@
+import { existsSync, writeFileSync } from "node:fs";
 import { request as ask, createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { delimiter, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type CommandLine, openCommandLine } from "../setup/cli.ts";
+import { type CommandLine, openCommandLine, SOURCE } from "../setup/cli.ts";
 import { ASK, REFUND, SHOP } from "../setup/cli-agents.ts";
 import { type House, manifest, openHouse, type Person, until } from "../setup/house.ts";
 import { openToolServer } from "../setup/tool-server.ts";
@@ -114,11 +116,12 @@ describe("run on a terminal", () => {
     expect(await terminal.ended()).toBe(1);
   });
 
-  test("asks nobody with --no-input", async () => {
+  test("asks nobody with --no-input, and leaves the run as it waits", async () => {
     const terminal = line.terminal(["run", "shop", REFUND, "--no-input"]);
-    await terminal.sees("maru approve|reject");
-    await house.api("POST", `/v1/runs/${(await newest()).id}/cancel`, { key: person.key });
-    expect(await terminal.ended()).toBe(1);
+    expect(await terminal.ended()).toBe(8);
+    const { id, status } = await newest();
+    expect(status).toBe("waiting");
+    expect(terminal.screen()).toContain(`maru approve ${id} `);
     expect(terminal.screen()).not.toContain("[y]es");
   });
 
@@ -287,6 +290,45 @@ describe("questions", () => {
     await terminal.sees(run.id);
     terminal.type(CTRL_C);
     expect(await terminal.ended()).toBe(0);
+  });
+});
+
+/** The shells completion is for: where they are, and how they are started without anybody's settings. */
+const SHELLS = ["bash", "zsh", "fish"].map((name) => {
+  const found = (process.env.PATH ?? "").split(delimiter).map((folder) => join(folder, name));
+  return { name, path: found.find((file) => existsSync(file)) };
+});
+const PLAIN: Readonly<Record<string, readonly string[]>> = {
+  bash: ["--norc", "--noprofile", "-i"],
+  zsh: ["-f", "-i"],
+  fish: ["--no-config", "-i"],
+};
+
+describe.each(SHELLS)("completion in $name", ({ name, path }) => {
+  // A shell that is not on PATH is counted as skipped.
+  test.skipIf(path === undefined)("completes commands, options, names of deployments and files", async () => {
+    writeFileSync(join(line.folder, "maru"), `#!/bin/sh\nexec '${process.execPath}' '${SOURCE}' "$@"\n`, {
+      mode: 0o755,
+    });
+    writeFileSync(join(line.folder, "an-agent.yaml"), manifest("completed"));
+    const env = { PATH: `${line.folder}:${process.env.PATH}`, ZDOTDIR: line.folder };
+    const shell = line.shell(path as string, PLAIN[name] ?? [], { env });
+    shell.type(name === "fish" ? "maru completion fish | source\r" : `eval "$(maru completion ${name})"\r`);
+    shell.type("printf 'be%s\\n' gun\r");
+    await shell.sees("begun");
+    // Each is run as it was completed, and prints what only that does.
+    for (const [typed, printed] of [
+      ["maru secrets se\t --help", "Usage: maru secrets set"],
+      ["maru deployments weat\t --no-color", /traffic +revision 1/],
+      ["maru deployments --js\t", '"name": "weather"'],
+      ["maru completion fi\t", "function __maru_complete"],
+      ["maru validate an-ag\t", "an-agent.yaml: valid"],
+    ] as const) {
+      shell.type(`${typed}\r`);
+      await shell.sees(printed);
+    }
+    shell.type("exit\r");
+    await shell.ended();
   });
 });
 

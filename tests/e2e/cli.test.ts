@@ -1,13 +1,13 @@
 import { execFile, spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createCli } from "../../packages/cli/src/cli.ts";
 import { openConfig } from "../../packages/cli/src/config.ts";
 import { createProgram } from "../../packages/cli/src/program.ts";
 import { createPrompter } from "../../packages/cli/src/prompt.ts";
-import { type CliOptions, type CommandLine, openCommandLine } from "../setup/cli.ts";
+import { type CliOptions, type CommandLine, openCommandLine, SOURCE } from "../setup/cli.ts";
 import { ASK, BOSS, REFUND, SHOP, WRITER } from "../setup/cli-agents.ts";
 import { type House, manifest, openHouse, type Person, until } from "../setup/house.ts";
 import { openToolServer } from "../setup/tool-server.ts";
@@ -246,7 +246,7 @@ spec:
 
   test("deploy --watch deploys every change, and goes on after a mistake", async () => {
     file("watched.yaml", manifest("watched"));
-    const child = spawn(process.execPath, [resolve("packages/cli/src/main.ts"), "deploy", "watched.yaml", "--watch"], {
+    const child = spawn(process.execPath, [SOURCE, "deploy", "watched.yaml", "--watch"], {
       cwd: line.folder,
       env: { PATH: process.env.PATH, HOME: line.folder, MARU_URL: house.url, MARU_API_KEY: person.key },
     });
@@ -336,17 +336,84 @@ describe("run", () => {
     expect(await maru("run", "weather", "x", "-m", "novalue")).toMatchObject({ code: 2 });
   });
 
-  test("waits for somebody else where nobody can be asked, and says how they answer", async () => {
-    const going = line.run(["run", "shop", REFUND]);
-    let waiting: { id: string }[] = [];
-    await until("it waits", async () => {
-      waiting = (await api("/v1/runs?status=waiting&deployment=shop")).data;
-      return waiting.length === 1;
+  describe("that asks what nobody here can answer", () => {
+    const waiting = async (id: string) => expect((await api(`/v1/runs/${id}`)).status).toBe("waiting");
+    /** The run, and the call, that a command in a text names. */
+    const named = (text: string, words: string) => new RegExp(`${words} (\\S+)( (\\S+))?`).exec(text)?.slice(1) ?? [];
+
+    test("says what and how it is answered, is left as it waits, and exits with 8", async () => {
+      const { code, out, err } = await maru("run", "shop", REFUND);
+      expect([code, out]).toEqual([8, ""]);
+      expect(err).toContain('refund {"order":"7","won":5000} needs an approval:\n');
+      const [run = "", , call = ""] = named(err, "maru approve");
+      expect(err).toContain(`  maru reject ${run} ${call} WHY\n`);
+      await waiting(run);
+      // What was printed does it.
+      await well(["approve", run, call]);
+      await until("it ends", async () => (await api(`/v1/runs/${run}`)).status === "completed");
+
+      const asks = await maru("run", "shop", ASK, "--no-input");
+      expect([asks.code, asks.out]).toEqual([8, ""]);
+      const [other = "", , asked = ""] = named(asks.err, "maru answer");
+      await well(["answer", other, asked, "Busan"]);
+      await until("it ends", async () => (await api(`/v1/runs/${other}`)).status === "completed");
     });
-    expect(await well(["approve", String(waiting[0]?.id)])).toMatch(/^(queued|running|completed)\n$/);
-    const { code, err } = await going;
-    expect(code).toBe(0);
-    expect(err).toContain(`maru approve|reject ${waiting[0]?.id}`);
+
+    test("says all that is asked at once", async () => {
+      const { code, err } = await maru(
+        "run",
+        "shop",
+        `#sim parallel ask_user {"question":"1"} ask_user {"question":"2"} refund {"order":"8","won":1}`,
+      );
+      expect([code, err.match(/maru answer run_/g)?.length, err.match(/maru approve run_/g)?.length]).toEqual([
+        8, 2, 1,
+      ]);
+    });
+
+    test("says it with --json too, whose last line is the event that asks", async () => {
+      const { code, out, err } = await maru("run", "shop", REFUND, "--json");
+      const events = out
+        .trimEnd()
+        .split("\n")
+        .map((text) => JSON.parse(text));
+      const { run_id: run } = events.at(-1);
+      expect([code, events.at(-1)]).toEqual([8, (await api(`/v1/runs/${run}/events`)).data.at(-1)]);
+      const [{ call_id: call }] = events.at(-1).required_action.approvals;
+      expect(err).toContain(`maru approve ${run} ${call}`);
+      await waiting(run);
+    });
+
+    test("also where a run of another agent asks it", async () => {
+      const { code, out, err } = await maru("run", "boss", `#sim tool ask_shop ${JSON.stringify({ input: REFUND })}`);
+      expect([code, out]).toEqual([8, ""]);
+      const [child = ""] = named(err, "maru approve");
+      const [run = ""] = named(err, "maru logs -f");
+      expect((await api(`/v1/runs/${child}`)).parent.run_id).toBe(run);
+      await waiting(run);
+    });
+
+    test("waits for somebody else with --wait", async () => {
+      const before = (await api("/v1/runs?status=waiting&deployment=shop")).data.length;
+      const going = line.run(["run", "shop", REFUND, "--wait"]);
+      let found: { id: string }[] = [];
+      await until("it waits", async () => {
+        found = (await api("/v1/runs?status=waiting&deployment=shop")).data;
+        return found.length > before;
+      });
+      const run = String(found[0]?.id);
+      expect(await well(["approve", run])).toMatch(/^(queued|running|completed)\n$/);
+      const { code, out, err } = await going;
+      expect([code, out]).toEqual([0, expect.stringContaining("refund")]);
+      expect(err).toContain(`maru approve ${run}`);
+      expect(await maru("run", "shop", REFUND, "--wait", "--detach")).toMatchObject({ code: 2 });
+    });
+
+    test("ends a conversation in a pipe, whose thread is busy then", async () => {
+      const { code, out, err } = await line.run(["chat", "shop"], { input: `/thread\n${ASK}\nhello\n` });
+      expect(code).toBe(8);
+      const [run = ""] = named(err, "maru answer");
+      expect((await api(`/v1/runs?thread_id=${out.trim()}`)).data).toMatchObject([{ id: run, status: "waiting" }]);
+    });
   });
 });
 
@@ -449,6 +516,37 @@ describe("what runs did", () => {
     expect(await maru("artifacts", "get", "art_01k00000000000000000000000")).toMatchObject({ code: 4 });
   });
 
+  test("runs fork does a run anew from a step, with changes, and shows it as run does", async () => {
+    const id = await start("shop", '#sim tool calculator {"expression":"6*7"}');
+    const steps = (await api(`/v1/runs/${id}/steps`)).data;
+    const tool = steps.find(({ kind }: { kind: string }) => kind === "tool").seq;
+    const fork = ["runs", "fork", id, "--from-step", String(tool + 1)];
+    const changes = ["--tool-result", `${tool}=43=`, "--instructions", "Be brief.", "-m", "why=test"];
+    const events = (await well([...fork, ...changes, "--json"]))
+      .trimEnd()
+      .split("\n")
+      .map((text) => JSON.parse(text));
+    const { run } = events.at(-1);
+    expect(run).toMatchObject({
+      status: "completed",
+      forked_from: { run_id: id, step: tool + 1 },
+      metadata: { why: "test" },
+    });
+    const reused = (await api(`/v1/runs/${run.id}/steps`)).data.find(({ seq }: { seq: number }) => seq === tool);
+    expect(reused).toMatchObject({ reused: true, output: "43=" });
+    expect(await well(fork)).toContain("42");
+    const started = (await well([...fork, "--model", "k-exaone", "--detach"])).trim();
+    expect((await api(`/v1/runs/${started}`)).forked_from.run_id).toBe(id);
+    expect(await maru(...fork, "--tool-result", "one=x")).toMatchObject({ code: 2 });
+    expect(await maru("runs", "fork", id)).toMatchObject({ code: 2 });
+    expect(await maru("runs", "fork", "run_01k00000000000000000000000", "--from-step", "1")).toMatchObject({
+      code: 4,
+      err: expect.stringContaining("next: maru runs"),
+    });
+    const asks = await start("shop", REFUND);
+    expect(await maru("runs", "fork", asks, "--from-step", "1")).toMatchObject({ code: 8 });
+  });
+
   test("cancel ends a run, and another one is not found", async () => {
     const id = await start("shop", ASK);
     expect(await well(["cancel", id])).toBe(`${id}: cancelled\n`);
@@ -503,7 +601,13 @@ describe("quota and usage", () => {
     const records = await json("usage", "--records", "--from", "1d");
     expect(records.length).toBe(total.model_calls);
     expect(await well(["usage", "--records", "--csv"])).toMatch(/^id,/);
-    expect(await well(["usage", "--records", "--run", records[0].run_id])).toContain(records[0].run_id);
+    const here = await well(["usage", "--records", "--run", records[0].run_id]);
+    expect(here).toMatch(new RegExp(`^\\d{4}-\\d\\d-\\d\\dT[\\d:]{8}\\+09:00 +${records[0].run_id} `, "m"));
+    // The machine's zone, unless another is named; the output says which.
+    expect(await well(["usage"])).toMatch(/^\S+\+09:00 to \S+\+09:00, time zone Asia\/Seoul\n/);
+    expect(await well(["usage", "--from", "2026-11-01", "--to", "2026-11-30", "--tz", "America/New_York"])).toMatch(
+      /^2026-11-01T00:00:00-04:00 to 2026-12-01T00:00:00-05:00, time zone America\/New_York\n/,
+    );
     expect(await maru("usage", "--from", "yesterday")).toMatchObject({ code: 2 });
     expect(await maru("usage", "--from", "2026-02-30")).toMatchObject({ code: 2 });
     expect(await maru("usage", "--time-zone", "Mars")).toMatchObject({ code: 2 });
@@ -550,6 +654,9 @@ describe("releases", () => {
     expect(await well(["delete", name, "--yes"])).toBe(`Deleted deployment ${name}.\n`);
     expect((await maru("deployments", "show", name)).code).toBe(4);
     expect(await json("deployments", "--all")).toEqual((await api("/v1/deployments?limit=100")).data);
+    expect(await well(["deployments", "weather"])).toBe(await well(["deployments", "show", "weather"]));
+    expect(await json("deployments", "weather")).toEqual(await api("/v1/deployments/weather"));
+    expect(await maru("deployments", name)).toMatchObject({ code: 4 });
   });
 });
 
@@ -618,8 +725,11 @@ describe("what is managed", () => {
     );
     expect(await well(["webhooks", "deliveries", id, "--state", "delivered"])).toMatch(/webhook\.test +delivered/);
     expect(await well(["webhooks", "redeliver", id, delivery.id])).toContain("webhook.test");
-    expect(await well(["webhooks", "rotate-secret", id])).toMatch(/^whsec_/);
+    expect(await well(["webhooks", "rotate-secret", id])).toMatch(
+      new RegExp(`^webhook +${id}\nurl +http.*\nsecret +whsec_`),
+    );
     expect(await maru("webhooks", "update", id)).toMatchObject({ code: 2 });
+    expect(await maru("webhooks", "update", id, "--enable", "--disable")).toMatchObject({ code: 2 });
     await well(["webhooks", "delete", id]);
     expect(await json("webhooks")).toEqual([]);
   });
@@ -660,6 +770,39 @@ describe("what is managed", () => {
     expect(await json("models")).toEqual((await api("/v1/models")).data);
     expect(await well(["models", "show", "k-exaone"])).toMatch(/status +available \(simulated\)/);
     expect(await maru("models", "show", "gpt-99")).toMatchObject({ code: 4 });
+    expect(await well(["models", "k-exaone"])).toBe(await well(["models", "show", "k-exaone"]));
+  });
+
+  test("models of one's own are added, changed and deleted; their keys come from standard input and are never shown", async () => {
+    const key = "sk-nobody-sees-this-0123";
+    const where = ["--url", "https://models.example.com/v1", "--upstream", "Qwen/Qwen3", "--context-tokens", "131072"];
+    const made = await line.run(
+      ["models", "add", "my-qwen", ...where, "--calls-per-minute", "60", "--key", "--no-stream"],
+      {
+        input: `${key}\n`,
+      },
+    );
+    expect(made).toEqual({ code: 0, out: "my-qwen: https://models.example.com/v1, key …0123\n", err: "" });
+    const { endpoint } = await json("models", "my-qwen");
+    expect(endpoint).toMatchObject({
+      base_url: "https://models.example.com/v1",
+      calls_per_minute: 60,
+      stream: false,
+      key_hint: "…0123",
+    });
+    const change = ["--in-flight", "8", "--thinking", '{"control":"enable_thinking"}', "--stream"];
+    expect(await json("models", "update", "my-qwen", ...change)).toMatchObject({
+      endpoint: { in_flight: 8, stream: true, key_hint: "…0123" },
+      thinking: { supported: true },
+    });
+    expect(await well(["models", "update", "my-qwen", "--key"], { input: "sk-another-4567" })).toContain("key …4567");
+    expect(await well(["models", "update", "my-qwen", "--no-key"])).toContain(", no key");
+    expect(await line.run(["models", "update", "my-qwen", "--key"], { input: "\n" })).toMatchObject({ code: 2 });
+    expect(await maru("models", "update", "my-qwen")).toMatchObject({ code: 2 });
+    expect(await maru("models", "add", "other", "--url", "https://models.example.com/v1")).toMatchObject({ code: 2 });
+    expect(await maru("models", "update", "k-exaone", "--in-flight", "1")).toMatchObject({ code: 3 });
+    await well(["models", "delete", "my-qwen"]);
+    expect(await maru("models", "my-qwen")).toMatchObject({ code: 4 });
   });
 
   test("schedules are made, named, run by hand, paused and deleted", async () => {
@@ -676,10 +819,14 @@ describe("what is managed", () => {
       /^daily: next at /,
     );
     expect(await well(["schedules", "show", "daily"])).toMatch(/cron +@daily Asia\/Seoul/);
+    expect(await well(["schedules", "daily"])).toMatch(/cron +@daily Asia\/Seoul/);
     expect(await maru("schedules", "create", "x")).toMatchObject({ code: 2 });
     expect(await maru("schedules", "update", "daily")).toMatchObject({ code: 2 });
     await well(["schedules", "delete", "daily"]);
-    expect(await maru("schedules", "show", "daily")).toMatchObject({ code: 4 });
+    expect(await maru("schedules", "show", "daily")).toMatchObject({
+      code: 4,
+      err: expect.stringContaining("There is no schedule named daily: maru schedules lists"),
+    });
   });
 
   test("triggers are made with a URL that works, changed and deleted", async () => {
@@ -691,7 +838,8 @@ describe("what is managed", () => {
       "--filter",
       '{"type":"object","required":["city"]}',
     ];
-    const [url, secret] = (await well(["triggers", "create", "hook", ...args])).trimEnd().split("\n");
+    const made = await well(["triggers", "create", "hook", ...args]);
+    const [, url, secret] = /^trigger +hook, trg_\w+\nurl +(http\S+)\nsecret +(mtr_\S+)\n$/.exec(made) ?? [];
     const sent = await fetch(String(url), {
       method: "POST",
       headers: { authorization: `Bearer ${secret}`, "content-type": "application/json" },
@@ -700,7 +848,13 @@ describe("what is managed", () => {
     const { run_id: run } = (await sent.json()) as { run_id: string };
     expect(await json("triggers")).toEqual((await api("/v1/triggers")).data);
     expect(await well(["triggers", "deliveries", "hook"])).toContain(run);
-    expect(await well(["triggers", "rotate-secret", "hook"])).not.toBe(`${secret}\n`);
+    const [, same, rotated] =
+      /^url +(\S+)\nsecret +(mtr_\S+)$/m.exec(await well(["triggers", "rotate-secret", "hook"])) ?? [];
+    expect([same, rotated === secret]).toEqual([url, false]);
+    expect(await json("triggers", "rotate-secret", "hook")).toMatchObject({
+      trigger: { name: "hook" },
+      secret: expect.stringMatching(/^mtr_/),
+    });
     expect(await well(["triggers", "update", "hook", "--disable", "--name", "other"])).toBe("other: disabled\n");
     expect(await maru("triggers", "create", "x")).toMatchObject({ code: 2 });
     expect(await maru("triggers", "update", "other")).toMatchObject({ code: 2 });
@@ -767,6 +921,28 @@ describe("the command line itself", () => {
     expect(await maru("run")).toMatchObject({ code: 2, err: expect.stringContaining("missing required argument") });
   });
 
+  test("says once what is wrong, and where", async () => {
+    const schedule = ["schedules", "create", "x", "--deployment", "weather", "--input", "x", "--cron"];
+    expect((await maru(...schedule, "0 0 30 2 *")).err).toMatch(
+      /^error: .*\(cron_invalid\)\n {2}\/cron never fires: there is no such day\n$/,
+    );
+    expect((await line.run(["secrets", "set", "TINY_KEY"], { input: "short" })).err.match(/at least 8/g)).toHaveLength(
+      1,
+    );
+    expect((await maru("runs", "--status", "well")).err.match(/must be one of/g)).toHaveLength(1);
+    file(
+      "missing.yaml",
+      manifest("missing", {
+        tools: `    - name: pay
+      type: http
+      description: Pays
+      request: { url: "http://shop.maru.internal/pay", headers: { authorization: "\${secrets.NO_SUCH_KEY}" } }
+`,
+      }),
+    );
+    expect((await maru("deploy", "missing.yaml")).err.match(/no secret named NO_SUCH_KEY/g)).toHaveLength(1);
+  });
+
   test("has colours on a terminal only, unless it is told", async () => {
     const ESC = "\u001b[";
     const show = async (args: string[], env: Record<string, string>) =>
@@ -789,7 +965,7 @@ describe("the command line itself", () => {
   });
 
   test("stops quietly when nobody reads any more", async () => {
-    const script = `set -o pipefail; '${process.execPath}' '${resolve("packages/cli/src/main.ts")}' runs --all --json | head -c 10; echo; echo "\${PIPESTATUS[0]}"`;
+    const script = `set -o pipefail; '${process.execPath}' '${SOURCE}' runs --all --json | head -c 10; echo; echo "\${PIPESTATUS[0]}"`;
     const { stdout, stderr } = await promisify(execFile)("bash", ["-c", script], {
       env: { PATH: process.env.PATH, HOME: line.folder, MARU_URL: house.url, MARU_API_KEY: person.key },
     });
@@ -802,18 +978,9 @@ describe("the command line itself", () => {
     expect(await complete("secrets", "")).toEqual(["list", "set", "delete", "help"]);
     expect(await complete("runs", "--st")).toEqual(["--status"]);
     expect(await complete("run", "we")).toEqual(["weather"]);
+    expect(await complete("deployments", "we")).toEqual(["weather"]);
     for (const shell of ["bash", "zsh", "fish"]) expect(await well(["completion", shell])).toContain("maru __complete");
     expect(await maru("completion", "csh")).toMatchObject({ code: 2 });
-    writeFileSync(
-      join(line.folder, "maru"),
-      `#!/bin/sh\nexec '${process.execPath}' '${resolve("packages/cli/src/main.ts")}' "$@"\n`,
-      { mode: 0o755 },
-    );
-    const script = `${await well(["completion", "bash"])}\nCOMP_WORDS=(maru secrets se); COMP_CWORD=2; _maru; echo "\${COMPREPLY[@]}"`;
-    const { stdout } = await promisify(execFile)("bash", ["-c", script], {
-      env: { PATH: `${line.folder}:${process.env.PATH}`, HOME: line.folder },
-    });
-    expect(stdout).toBe("set\n");
   });
 });
 

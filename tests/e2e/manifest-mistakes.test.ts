@@ -812,7 +812,14 @@ test.each<[string, string | Buffer, readonly Mistake[], "json"?]>([
   [
     "a loopback address",
     http('request: { url: "http://127.0.0.1/" }'),
-    [["url_not_allowed", "/spec/tools/0/request/url", "7:57", "The URL names an address that is not public."]],
+    [
+      [
+        "url_not_allowed",
+        "/spec/tools/0/request/url",
+        "7:57",
+        "The URL names an address that is not public; an operator can allow it (EGRESS_ALLOW).",
+      ],
+    ],
   ],
   [
     "a URL of another scheme",

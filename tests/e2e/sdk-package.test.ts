@@ -1,26 +1,16 @@
 import { execFile, execFileSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { createContext, runInContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { build, bundle, faultsOf, pack, sizeOf } from "../../packages/sdk/scripts/build.ts";
 import { type House, openHouse, type Person } from "../setup/house.ts";
+import { nodes } from "../setup/nodes.ts";
 
 const readme = readFileSync("packages/sdk/README.md", "utf8");
 const examples = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map(([, text = ""]) => text);
-
-/** A Node of each major version that is on this machine, from 20 on; the one that runs the tests is one of them. */
-const nodes = new Map<string, string>();
-for (const folder of [
-  process.execPath,
-  ...(process.env.PATH ?? "").split(delimiter).map((path) => join(path, "node")),
-]) {
-  if (!existsSync(folder)) continue;
-  const major = /^v(\d+)/.exec(execFileSync(folder, ["--version"], { encoding: "utf8" }))?.[1] ?? "0";
-  if (Number(major) >= 20 && !nodes.has(major)) nodes.set(major, folder);
-}
 
 let house: House;
 let person: Person;
@@ -74,7 +64,12 @@ describe("the package as it is published", () => {
 const client = createClient({ baseUrl: "http://localhost", apiKey: () => "key" });
 const manifest: AgentManifest = { apiVersion: "maru/v1", kind: "Agent", metadata: { name: "a" }, spec: { instructions: "b" } };
 export async function use(): Promise<Run | undefined> {
-  await client.deployments.deploy(manifest, { dryRun: true });
+  const one = await client.deployments.deploy(manifest, { dryRun: true });
+  // @ts-expect-error a text may be several manifests
+  (await client.deployments.deploy("text")).action;
+  const all = await client.deployments.deployAll("text");
+  const actions: ("create" | "update" | "unchanged")[] = [one.action, ...all.map(({ action }) => action)];
+  void actions;
   // @ts-expect-error there is no such status
   client.runs.list({ status: "done" });
   // @ts-expect-error a run has an input
@@ -156,8 +151,21 @@ test("it runs where there is nothing but what browsers and edge runtimes have to
   expect(said.slice(-3)).toEqual(["run.completed", "edge completed", "NotFound"]);
 });
 
-test("there are examples to try", () => {
+test("what the README says to try in this repository works", async () => {
+  const script = /```sh\n([\s\S]*? --input-type=module [\s\S]*?)```/.exec(readme)?.[1] ?? "";
+  const { stdout } = await promisify(execFile)(
+    "bash",
+    ["-euo", "pipefail", "-c", script.replace(/^export .*\n/gm, "")],
+    {
+      env: { PATH: process.env.PATH, MARU_URL: house.url, MARU_API_KEY: person.key },
+    },
+  );
+  expect(stdout).toMatch(/^completed .*Order A-1 is sent/);
+});
+
+test("there are examples to try, and the Node of this repository and an older one to try them on", () => {
   expect(examples.length).toBeGreaterThanOrEqual(6);
+  expect([...nodes.keys()]).toEqual(expect.arrayContaining(["22", "24"]));
 });
 
 const SAYS = [

@@ -2,11 +2,13 @@ import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { resolve } from "node:path";
 import {
+  type AgentManifest,
   type Answering,
   type AskedCall,
   type Client,
   createClient,
   createTranscript,
+  type DeployResult,
   NotFound,
   type RunEvent,
   type Step,
@@ -32,7 +34,8 @@ beforeAll(async () => {
   house = await openHouse("postgres");
   person = await house.register();
   client = createClient({ baseUrl: house.url, apiKey: person.key });
-  expect((await client.deployments.deploy(manifest("weather"))).action).toBe("create");
+  const [first, ...others] = await client.deployments.deployAll(manifest("weather"));
+  expect([first?.action, others]).toEqual(["create", []]);
   await client.deployments.deploy(manifest("shop", { tools: CLIENT_TOOLS }));
   await client.deployments.deploy(
     manifest("boss", {
@@ -63,6 +66,39 @@ const kill = async (child: ChildProcess) => {
   await once(child, "exit");
 };
 const call = (tool: string, args: object) => `#sim tool ${tool} ${JSON.stringify(args)}`;
+
+describe("deploying", () => {
+  const agent = (name: string, instructions: string): AgentManifest => ({
+    apiVersion: "maru/v1",
+    kind: "Agent",
+    metadata: { name },
+    spec: { instructions },
+  });
+  const actions = (results: readonly DeployResult[]) =>
+    results.map(({ action, deployment }) => `${action} ${deployment?.name}`);
+
+  test("an object is answered by its result, a text by one or by several, as it has manifests", async () => {
+    const one: DeployResult = await client.deployments.deploy(agent("one", "Helps."), { note: "the first" });
+    expect(actions([one])).toEqual(["create one"]);
+    expect((await client.deployments.releases("one").page()).data[0]?.note).toBe("the first");
+    const text = await client.deployments.deploy(JSON.stringify(agent("one", "Helps.")));
+    expect("action" in text && text.action).toBe("unchanged");
+    const both = await client.deployments.deploy(`${manifest("two")}---\n${manifest("three")}`);
+    expect("results" in both && actions(both.results)).toEqual(["create two", "create three"]);
+  });
+
+  test("several are deployed together and always answered as a list", async () => {
+    const several = [agent("four", "1"), agent("one", "Helps.")];
+    expect(actions(await client.deployments.deployAll(several, { dryRun: true }))).toEqual([
+      "create undefined",
+      "unchanged one",
+    ]);
+    expect(actions(await client.deployments.deployAll(several))).toEqual(["create four", "unchanged one"]);
+    const wrong = [agent("five", "1"), { ...agent("six", "1"), spec: {} } as AgentManifest];
+    await expect(client.deployments.deployAll(wrong)).rejects.toMatchObject({ problem: { errors: [{ document: 2 }] } });
+    await expect(client.deployments.get("five")).rejects.toBeInstanceOf(NotFound);
+  });
+});
 
 describe("a stream whose gateway is killed", () => {
   /** Reads a run with all that was said of it, and holds it to what the API says of it afterwards. */
@@ -193,6 +229,29 @@ describe("tools that are functions", () => {
     ]);
     expect(await answerWith(10n)).toEqual(["completed", "error", expect.stringContaining("BigInt")]);
     expect(await answerWith(undefined)).toEqual(["completed", "done", ""]);
+  });
+
+  test("have one beside them for all tools they do not know, which may stand alone", async () => {
+    const asked: string[] = [];
+    const answer = async (tools?: Answering["tools"]) => {
+      const { run } = await client.runs.run({
+        deployment: "shop",
+        input: `#sim parallel look_up {"order":"A"} ask_user {}`,
+        ...(tools === undefined ? {} : { tools }),
+        onUnknownTool: (args, { name }) => {
+          asked.push(`${name} ${JSON.stringify(args)}`);
+          if (name === "ask_user") throw new Error("nobody is here");
+          return "somewhere";
+        },
+      });
+      const { data } = await client.runs.steps(run.id).page();
+      const inputs = data.filter(({ kind }) => kind === "input");
+      return [run.status, ...inputs.map(({ name, output, error_message: error }) => `${name}: ${output ?? error}`)];
+    };
+    expect(await answer({ look_up: () => "sent" })).toEqual(["completed", "look_up: sent", "ask_user: nobody is here"]);
+    expect(asked).toEqual(["ask_user {}"]);
+    expect(await answer()).toEqual(["completed", "look_up: somewhere", "ask_user: nobody is here"]);
+    expect(asked.slice(1).sort()).toEqual(["ask_user {}", 'look_up {"order":"A"}']);
   });
 
   test("and whoever decides on calls: approved, approved otherwise, rejected, or left to somebody else", async () => {

@@ -1,4 +1,5 @@
 import type { Answering, ApprovalCall, Decision, ToolFunction } from "@maru/sdk";
+import { type Asked, askedLines } from "./asked.ts";
 import { harmless, oneLine } from "./format.ts";
 import type { Output } from "./output.ts";
 import type { Prompter } from "./prompt.ts";
@@ -37,13 +38,23 @@ export function answerAtTerminal(prompt: Prompter, output: Output, signal: Abort
     }
   };
 
-  // Every client-side tool is the same function here: the person answers whatever its name is.
-  const tools = new Proxy<Record<string, ToolFunction>>(
-    {},
-    {
-      get: () => result,
-      getOwnPropertyDescriptor: () => ({ value: result, configurable: true, enumerable: true, writable: true }),
+  return { onUnknownTool: result, approve };
+}
+
+/** Nobody here answers: what a run asks is said, with the commands that answer it, and `heard`. Somebody else may answer. */
+export function answerNowhere(output: Output, heard: (asked: Asked) => void): Answering {
+  const tell = (asked: Asked) => {
+    for (const line of askedLines(asked)) output.note(line);
+    heard(asked);
+  };
+  return {
+    onUnknownTool: (args, { runId, callId, name }) => {
+      tell({ runId, callId, name, args: JSON.stringify(args), question: "result" });
+      return new Promise(() => {});
     },
-  );
-  return { tools, approve };
+    approve: ({ runId, callId, name, arguments: args, question }) => {
+      tell({ runId, callId, name, args: JSON.stringify(args), question });
+      return undefined;
+    },
+  };
 }

@@ -1,7 +1,7 @@
 import { type Client, createClient, type Pages } from "@maru/sdk";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Config, Place } from "./config.ts";
-import { UnknownName } from "./exit.ts";
+import { UnknownName, UsageError } from "./exit.ts";
 import { type Columns, createOutput, type Output } from "./output.ts";
 import type { Prompter } from "./prompt.ts";
 
@@ -86,6 +86,29 @@ export const withGuard = (command: Command): Command =>
 export const guardOf = ({ ifMatch }: { ifMatch?: string }): { ifMatch?: string } =>
   ifMatch === undefined ? {} : { ifMatch: /^(\*|(W\/)?".*")$/.test(ifMatch) ? ifMatch : `"${ifMatch}"` };
 
+/** Of what takes nothing for a while, and then does again. */
+export const withSwitch = (command: Command): Command =>
+  command.option("--enable").addOption(new Option("--disable").conflicts("enable"));
+export const switched = ({ enable, disable }: { enable?: true; disable?: true }): { enabled?: boolean } =>
+  enable || disable ? { enabled: enable === true } : {};
+
+type Given<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+/** What of the options was given. */
+export const givenOf = <T extends object>(fields: T): Given<T> =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Given<T>;
+/** The same for a change. @throws UsageError where nothing was given */
+export function changeOf<T extends object>(fields: T): Given<T> {
+  const change = givenOf(fields);
+  if (Object.keys(change).length === 0) throw new UsageError("There is nothing to change.");
+  return change;
+}
+
+/** Shows what nobody can read again. */
+export function showOnce({ output }: Cli, facts: Readonly<Record<string, string>>, what: string): void {
+  output.facts(facts);
+  output.progress(`${what}; it is shown this once.`);
+}
+
 export const withNote = (command: Command): Command =>
   withGuard(command.option("--note <text>", "why, for the history"));
 
@@ -122,10 +145,11 @@ export function jsonArgument(text: string): unknown {
 /** The id of what was named by its id or by its name; what is not found is left to the API to say so. */
 export async function idOf(
   prefix: string,
+  what: string,
   given: string,
   pages: Pages<{ readonly id: string; readonly name: string }, unknown>,
 ): Promise<string> {
   if (given.startsWith(prefix)) return given;
   for await (const { id, name } of pages) if (name === given) return id;
-  throw new UnknownName(`There is none named ${given}.`);
+  throw new UnknownName(`There is no ${what} named ${given}: maru ${what}s lists what there is.`);
 }

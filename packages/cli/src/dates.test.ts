@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { startOfDay } from "./dates.ts";
+import { instantIn, startOfDay } from "./dates.ts";
 
 /** Zones whose clocks change at midnight, by half hours, or not at all. */
 const ZONES = [
@@ -34,6 +34,18 @@ test("a day begins with its first instant, in every zone and on days whose clock
       expect(startOfDay(date, zone, 1)?.getTime()).toBeGreaterThan(start);
     }),
     { numRuns: 500 },
+  );
+});
+
+test("an instant is shown as a zone's clocks show it, and is the same instant", () => {
+  expect(instantIn("2026-11-26T00:00:00.123Z", "Asia/Seoul")).toBe("2026-11-26T09:00:00+09:00");
+  expect(instantIn("2026-11-26T00:00:00Z", "America/St_Johns")).toBe("2026-11-25T20:30:00-03:30");
+  expect(instantIn("2026-11-26T00:00:00Z", "UTC")).toBe("2026-11-26T00:00:00+00:00");
+  const second = fc.integer({ min: Date.UTC(2_020, 0, 1) / 1_000, max: Date.UTC(2_030, 0, 1) / 1_000 });
+  fc.assert(
+    fc.property(fc.constantFrom(...ZONES), second, (zone, at) => {
+      expect(Date.parse(instantIn(new Date(at * 1_000).toISOString(), zone))).toBe(at * 1_000);
+    }),
   );
 });
 

@@ -11,6 +11,16 @@ export function startOfDay(date: string, zone: string, later = 0): Date | null {
   return new Date(exists ? start : Math.max(guess, start));
 }
 
+/** An instant to the second as a zone's clocks show it, with how far they are ahead: 2026-11-26T09:00:00+09:00. */
+export function instantIn(text: string, zone: string): string {
+  const at = Date.parse(text);
+  const offset = offsetMs(new Date(at), zone);
+  const two = (count: number) => String(count).padStart(2, "0");
+  const minutes = Math.abs(Math.round(offset / 60_000));
+  const ahead = `${offset < 0 ? "-" : "+"}${two(Math.floor(minutes / 60))}:${two(minutes % 60)}`;
+  return `${new Date(at + offset).toISOString().slice(0, 19)}${ahead}`;
+}
+
 /** How far a zone's clocks are ahead of UTC at an instant. */
 function offsetMs(at: Date, zone: string): number {
   const parts = new Intl.DateTimeFormat("en-US", {

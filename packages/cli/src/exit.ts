@@ -12,6 +12,8 @@ export const EXIT = {
   quota: 6,
   /** No reply came, or none that the service could give. */
   connection: 7,
+  /** The run asks what nobody here answers, and was left as it waits. */
+  waiting: 8,
   interrupted: 130,
 } as const;
 

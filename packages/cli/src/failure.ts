@@ -33,12 +33,14 @@ export function explain(error: unknown, output: Output): void {
   // Said already, by the parser or by whoever pressed the keys.
   if (error instanceof CommanderError || error instanceof Interrupted) return;
   const { err } = output;
-  const message = inWords(error);
+  const errors = error instanceof MaruError ? (error.problem.errors ?? []) : [];
+  const said = inWords(error).replace(/\.$/, "");
+  // A detail that only repeats what stands at the places below is said there.
+  const repeats = errors.some(({ detail }) => said.endsWith(detail.replace(/\.$/, "")));
+  const message = error instanceof MaruError && repeats ? error.problem.title : inWords(error);
   const code = error instanceof MaruError ? err.style("dim", ` (${error.code})`) : "";
   output.note(`${err.style("red", "error:")} ${harmless(message)}${code}`);
-  for (const { pointer, detail, line, column, suggestion } of error instanceof MaruError
-    ? (error.problem.errors ?? [])
-    : []) {
+  for (const { pointer, detail, line, column, suggestion } of errors) {
     const place = line === undefined ? pointer : `line ${line}, column ${column}: ${pointer}`;
     output.note(harmless(`  ${place} ${detail}${suggestion === undefined ? "" : ` Did you mean ${suggestion}?`}`));
   }
@@ -81,6 +83,7 @@ function nextOf(error: unknown): string | null {
 
 const DEPLOYMENTS = "maru deployments lists what there is.";
 const RUNS = "maru runs lists what there is.";
+const MODELS = "maru models lists what there is.";
 /** Where what was not found may be looked up. */
 const LISTS: Readonly<Record<string, string>> = {
   createRun: DEPLOYMENTS,
@@ -100,13 +103,16 @@ const LISTS: Readonly<Record<string, string>> = {
   labelRevision: "maru revisions AGENT lists what there is.",
   getRun: RUNS,
   cancelRun: RUNS,
+  forkRun: RUNS,
   listRunEvents: RUNS,
   listRunSteps: RUNS,
   listRunArtifacts: RUNS,
   submitToolResults: "maru inspect RUN shows what it asks.",
   decideApprovals: "maru inspect RUN shows what it asks.",
   getArtifact: "maru artifacts list RUN lists a run's.",
-  getModel: "maru models lists what there is.",
+  getModel: MODELS,
+  updateModel: MODELS,
+  deleteModel: MODELS,
   getSecret: "maru secrets lists what there is.",
   deleteSecret: "maru secrets lists what there is.",
   getMemoryItem: "maru memory lists what there is.",

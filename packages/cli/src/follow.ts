@@ -1,7 +1,7 @@
 import type { Client, CreateRunBody, Run } from "@maru/sdk";
-import { answerAtTerminal } from "./answering.ts";
+import { answerAtTerminal, answerNowhere } from "./answering.ts";
 import type { Cli } from "./cli.ts";
-import { Interrupted } from "./exit.ts";
+import { EXIT, Interrupted } from "./exit.ts";
 import { inWords } from "./failure.ts";
 import { createRunView } from "./run-view.ts";
 
@@ -10,11 +10,17 @@ export interface FollowOptions {
   readonly json?: boolean;
   /** Whether somebody at the terminal answers what the run asks. */
   readonly asks: boolean;
+  /** Where nobody does: whether to wait until somebody answers elsewhere, instead of leaving the run as it waits. */
+  readonly wait?: boolean | undefined;
 }
 
+/** The run asks what nobody here answers. */
+class Unanswered extends Error {}
+
 /**
- * Starts a run, or takes up one that is there, and shows it to its end. The first Ctrl-C asks to cancel it; the second leaves, and the
- * run goes on or ends as it will.
+ * Starts a run, or takes up one that is there, and shows it to its end; or until it asks what nobody here answers, which is said with
+ * the commands that answer it. The first Ctrl-C asks to cancel it; the second leaves, and the run goes on or ends as it will.
+ * @returns what the command exits with
  * @throws Interrupted when it was left
  */
 export async function follow(
@@ -22,7 +28,7 @@ export async function follow(
   client: Client,
   source: CreateRunBody | { readonly run: string },
   options: FollowOptions,
-): Promise<Run> {
+): Promise<number> {
   const leaving = new AbortController();
   const ended = new AbortController();
   const view = createRunView(output, options);
@@ -35,9 +41,15 @@ export async function follow(
       if (!leaving.signal.aborted) output.note(inWords(error));
     });
   };
+  // After everything that is asked together was told, and the event that asks it.
+  const onUnanswered = () => {
+    if (!options.wait) setImmediate(() => leaving.abort(new Unanswered()));
+  };
   process.on("SIGINT", onInterrupt);
   try {
-    const answering = options.asks ? answerAtTerminal(prompt, output, ended.signal) : {};
+    const answering = options.asks
+      ? answerAtTerminal(prompt, output, ended.signal)
+      : answerNowhere(output, onUnanswered);
     const stream = client.runs.stream({ ...source, ...answering }, { signal: leaving.signal });
     let run: Run | null = null;
     for await (const event of stream) {
@@ -51,7 +63,11 @@ export async function follow(
     run ??= (await stream.result()).run;
     view.end(run);
     if (pressed > 0) throw new Interrupted();
-    return run;
+    return run.status === "completed" ? EXIT.ok : EXIT.failed;
+  } catch (error) {
+    if (!(error instanceof Unanswered)) throw error;
+    output.note(`Nobody here answers: ${runId} is left as it waits. maru logs -f ${runId} follows it; --wait waits.`);
+    return EXIT.waiting;
   } finally {
     process.off("SIGINT", onInterrupt);
     ended.abort(new Interrupted());

@@ -82,7 +82,8 @@ export function createProgram(cli: Cli): Command {
     `
 Where and as whom: MARU_URL and MARU_API_KEY, else the profile of maru login.
 Exit codes: 0 done; 1 a run failed, or a request was refused; 2 usage; 3 not logged in, or not allowed; 4 not found;
-            5 conflict; 6 quota or rate limit; 7 no connection, or the service is down; 130 interrupted.`,
+            5 conflict; 6 quota or rate limit; 7 no connection, or the service is down; 8 the run waits for an answer;
+            130 interrupted.`,
   );
   return program;
 }

@@ -6,8 +6,8 @@ export interface Prompter {
   readonly interactive: boolean;
   /** One line; questions that come together are asked one after another. @throws Interrupted, the signal's reason */
   line(question: string, options?: { signal?: AbortSignal; history?: string[] }): Promise<string>;
-  /** One line that is not shown while it is typed. @throws Interrupted */
-  hidden(question: string): Promise<string>;
+  /** One line that is not shown while it is typed; all of the standard input where that is no terminal. @throws Interrupted */
+  secret(question: string): Promise<string>;
   /** Yes or no; Enter alone is no. @throws Interrupted */
   confirm(question: string): Promise<boolean>;
   /** All of the standard input, as text. */
@@ -94,7 +94,8 @@ export function createPrompter(input: Input, screen: Screen): Prompter {
   const prompter: Prompter = {
     interactive: input.isTTY === true && screen.isTTY === true,
     line: (question, options = {}) => queue(() => ask(question, options, true)),
-    hidden: (question) => queue(() => ask(question, {}, false)),
+    secret: async (question) =>
+      prompter.interactive ? queue(() => ask(question, {}, false)) : (await prompter.readAll()).replace(/\r?\n$/, ""),
     confirm: async (question) => /^(y|yes|예|네)$/i.test((await prompter.line(`${question} [y/N] `)).trim()),
     async readAll() {
       const chunks: Buffer[] = [];

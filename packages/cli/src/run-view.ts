@@ -15,10 +15,7 @@ export interface RunView {
  * Shows a run as it goes. On a terminal its text comes as it is written, and what it does beside it; in a pipe the answer comes when
  * it is whole, since a text may have to be written anew.
  */
-export function createRunView(
-  output: Output,
-  options: { thinking?: boolean; asks?: boolean; json?: boolean },
-): RunView {
+export function createRunView(output: Output, options: { thinking?: boolean; json?: boolean }): RunView {
   const { out, err } = output;
   /** The last character on the terminal is no line's end. */
   let open = false;
@@ -79,17 +76,9 @@ export function createRunView(
           dim(`  ${done}${total === undefined ? "" : ` of ${total}`} ${cut(oneLine(message ?? ""), LINE)}`.trimEnd()),
         );
       } else if (event.type === "step.finished") finished(event.step);
-      else if (event.type === "run.waiting" && !options.asks) {
+      else if (event.type === "run.waiting") {
         close();
-        const { tool_results: results, approvals, runs, expires_at: until } = event.required_action;
-        for (const { name, run_id: child } of runs) progress(dim(`waits for ${name}: ${child}`));
-        for (const { call_id: call, name, arguments: args } of results)
-          output.note(`asks for the result of ${name} ${oneLine(args)}: maru answer ${event.run_id} ${call} OUTPUT`);
-        for (const { call_id: call, name, arguments: args, question } of approvals) {
-          const asked = question === "outcome" ? "may have been done, again?" : "needs an approval:";
-          output.note(`${asked} ${name} ${oneLine(args)}: maru approve|reject ${event.run_id} ${call}`);
-        }
-        if (results.length + approvals.length > 0) output.note(dim(`waits until ${until}`));
+        for (const { name, run_id: child } of event.required_action.runs) progress(dim(`waits for ${name}: ${child}`));
       }
     },
     end(run) {

@@ -79,8 +79,9 @@ export async function generate(): Promise<string> {
       const failing = Object.entries(operation.responses).filter(
         ([status, { content }]) => Number(status) >= 400 && content?.["application/json"] !== undefined,
       );
-      const replySchemas = [...succeeding, ...failing].flatMap(([, { content }]) =>
-        content?.["application/json"] === undefined ? [] : [content["application/json"].schema],
+      const isJson = (type: string) => /^application\/(json|vnd\..+\+json)$/.test(type);
+      const replySchemas = [...succeeding, ...failing].flatMap(([, { content = {} }]) =>
+        Object.entries(content).flatMap(([type, { schema }]) => (isJson(type) ? [schema] : [])),
       );
       const replies = new Map(replySchemas.map((schema) => [JSON.stringify(schema), schema]));
       const eventSchema = succeeding.find(([, { content }]) => content?.["text/event-stream"])?.[1].content?.[

@@ -36,8 +36,13 @@ export type Decision =
 
 /** Who answers what a run asks while its stream is read. Runs of other agents that it starts may ask too, and are answered by the same. */
 export interface Answering {
-  /** The client-side tools by name. One that is not here is answered as a failure; without `tools` all are left to somebody else. */
+  /** The client-side tools by name. */
   readonly tools?: Readonly<Record<string, ToolFunction>> | undefined;
+  /**
+   * Answers for tools that are not among `tools`; its context says which. Without it they are answered as a failure, and where there are
+   * no `tools` either, left to somebody else.
+   */
+  readonly onUnknownTool?: ToolFunction | undefined;
   /** Decides on calls that need approval; undefined leaves one to somebody else, as does having no `approve`. What it throws ends the stream. */
   readonly approve?: ((call: ApprovalCall) => Decision | undefined | Promise<Decision | undefined>) | undefined;
 }
@@ -55,12 +60,13 @@ const TOO_LATE: ReadonlySet<string> = new Set(["already_answered", "run_finished
  */
 export function createAnswerer(
   transport: Transport,
-  { tools, approve }: Answering,
+  { tools, onUnknownTool, approve }: Answering,
   signal: AbortSignal,
   fail: (error: unknown) => void,
 ) {
   // As patient as the stream beside it: what a tool did must not be lost to a gateway that is away for a moment.
   const call = { signal, retries: RECONNECTS };
+  const hasTools = tools !== undefined || onUnknownTool !== undefined;
   const taken = new Set<string>();
   /** Runs that are being looked up, and whether to do it again. */
   const looking = new Map<string, boolean>();
@@ -91,7 +97,7 @@ export function createAnswerer(
   const runTool = async (run: string, { call_id, step, name, arguments: text }: Asked) => {
     const answer = (output: string, is_error = false) =>
       submit(run, { call_id, output, ...(is_error ? { is_error } : {}) });
-    const tool = tools !== undefined && Object.hasOwn(tools, name) ? tools[name] : undefined;
+    const tool = tools !== undefined && Object.hasOwn(tools, name) ? tools[name] : onUnknownTool;
     if (tool === undefined) return answer(`There is no tool ${name} here.`, true);
     let output: string;
     try {
@@ -121,7 +127,7 @@ export function createAnswerer(
   };
 
   const answerAll = (run: string, action: RequiredAction | null) => {
-    for (const asked of tools === undefined ? [] : (action?.tool_results ?? []))
+    for (const asked of hasTools ? (action?.tool_results ?? []) : [])
       if (take(`result ${run} ${asked.call_id}`)) background(runTool(run, asked));
     for (const asked of approve === undefined ? [] : (action?.approvals ?? []))
       if (take(`approval ${run} ${asked.call_id}`)) background(decide(run, asked));

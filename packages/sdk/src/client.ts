@@ -1,4 +1,11 @@
-import { type AgentManifest, type DeployResult, OPERATIONS, type Operations, type Resources } from "./generated.ts";
+import {
+  type AgentManifest,
+  type DeployResult,
+  type DeployResults,
+  OPERATIONS,
+  type Operations,
+  type Resources,
+} from "./generated.ts";
 import type { CallOptions, ClientOptions, Input, OperationId } from "./options.ts";
 import { pages } from "./pages.ts";
 import { type RunsResource, runsResource } from "./runs.ts";
@@ -7,11 +14,19 @@ import { type AnyInput, createTransport, json, type Transport, traitsOf } from "
 export interface DeployOptions extends CallOptions {
   /** The reply is the plan, and nothing is written. */
   readonly dryRun?: boolean | undefined;
+  /** Why, for the history of releases. */
+  readonly note?: string | undefined;
 }
 
 export interface DeploymentsResource extends Omit<Resources["deployments"], "deploy"> {
-  /** Deploys a manifest, as YAML or JSON text or as an object: creates or rolls forward; the same manifest again changes nothing. */
-  deploy(manifest: AgentManifest | string, options?: DeployOptions): Promise<DeployResult>;
+  /**
+   * Deploys a manifest: creates or rolls forward; the same manifest again changes nothing. A text, YAML or JSON, may be several
+   * manifests with `---` between them, which is answered otherwise: `deployAll` answers a list always.
+   */
+  deploy(manifest: AgentManifest, options?: DeployOptions): Promise<DeployResult>;
+  deploy(manifest: AgentManifest | string, options?: DeployOptions): Promise<DeployResult | DeployResults>;
+  /** Deploys manifests together, all of them or none, and answers one result a manifest, in their order. */
+  deployAll(manifests: string | readonly AgentManifest[], options?: DeployOptions): Promise<readonly DeployResult[]>;
 }
 
 export interface Client extends Omit<Resources, "runs" | "deployments"> {
@@ -30,13 +45,27 @@ export function createClient(options: ClientOptions): Client {
   return {
     ...resources,
     runs: runsResource(transport, resources.runs),
-    deployments: {
-      ...resources.deployments,
-      deploy: (body, { dryRun, ...call } = {}) =>
-        transport.call("deploy", { ...call, body, ...(dryRun === undefined ? {} : { query: { dry_run: dryRun } }) }),
-    },
+    deployments: deploymentsResource(transport, resources.deployments),
     call: transport.call,
     request: transport.request,
+  };
+}
+
+function deploymentsResource(transport: Transport, own: Resources["deployments"]): DeploymentsResource {
+  const send = (body: AgentManifest | string, { dryRun, note, ...call }: DeployOptions = {}) => {
+    const query = { ...(dryRun === undefined ? {} : { dry_run: dryRun }), ...(note === undefined ? {} : { note }) };
+    return transport.call("deploy", { ...call, body, query });
+  };
+  return {
+    ...own,
+    deploy: send as DeploymentsResource["deploy"],
+    async deployAll(manifests, options) {
+      // JSON is YAML.
+      const text =
+        typeof manifests === "string" ? manifests : manifests.map((one) => JSON.stringify(one)).join("\n---\n");
+      const reply = await send(text, options);
+      return "results" in reply ? reply.results : [reply];
+    },
   };
 }
 

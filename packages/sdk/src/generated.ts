@@ -3176,7 +3176,7 @@ export interface Operations {
     params: null;
     query: DeployQuery;
     body: AgentManifest | string;
-    reply: DeployResult;
+    reply: DeployResult | DeployResults;
     event: null;
   };
   listDeployments: {
@@ -3888,7 +3888,7 @@ export interface Resources {
      * With `dry_run=true` the reply is the plan and nothing is written. `If-Match` guards against a lost update. Several manifests with `---` between them are deployed together or not at all, and answered as `application/vnd.maru.deploy-results+json`.
      * Needs the scope `agents:write`.
      */
-    deploy(body: AgentManifest | string, query?: DeployQuery, options?: CallOptions): Promise<DeployResult>;
+    deploy(body: AgentManifest | string, query?: DeployQuery, options?: CallOptions): Promise<DeployResult | DeployResults>;
     /**
      * The workspace's deployments, newest first.
      * Needs the scope `agents:read`.

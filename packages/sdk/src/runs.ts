@@ -72,10 +72,10 @@ export function runsResource(transport: Transport, own: Resources["runs"]): Runs
       ),
 
     stream(source, options = {}) {
-      const { tools, approve, ...body } =
+      const { tools, onUnknownTool, approve, ...body } =
         typeof source === "string" ? { run: source } : (source as Answering & { run: string });
       const target = "run" in body ? body.run : (body as CreateRunBody);
-      const events = readAnswering(transport, target, { tools, approve }, options);
+      const events = readAnswering(transport, target, { tools, onUnknownTool, approve }, options);
       let ended: Run | null = null;
       let runId = typeof target === "string" ? target : null;
       async function* watched(): AsyncGenerator<RunEvent, void> {
@@ -147,7 +147,7 @@ async function* readAnswering(
   const answerer = createAnswerer(transport, answering, session.signal, session.abort);
   // A key that was used before names a run that was there before.
   const isNew = typeof target !== "string" && options.idempotencyKey === undefined;
-  const answers = answering.tools !== undefined || answering.approve !== undefined;
+  const answers = Object.values(answering).some((one) => one !== undefined);
   try {
     if (answers && typeof target === "string") answerer.lookUp(target);
     for await (const event of readRun(transport, target, { ...options, signal: session.signal })) {

@@ -47,11 +47,11 @@ export async function mainJob(url: string, apiKey: string, root: string, print: 
   showQuota(await client.call("getQuota", {}), line);
 
   const manifest = readFileSync(join(root, "examples/weather/agent.yaml"), "utf8");
-  const { action, deployment } = await client.call("deploy", { body: manifest });
   line(`\nDeploy examples/weather/agent.yaml`);
-  line(
-    `  ${action}: deployment ${deployment?.name}, revision ${deployment?.revision}, model ${deployment?.model}${deployment?.simulated ? " (simulated)" : ""}`,
-  );
+  for (const { action, deployment } of await client.deployments.deployAll(manifest))
+    line(
+      `  ${action}: deployment ${deployment?.name}, revision ${deployment?.revision}, model ${deployment?.model}${deployment?.simulated ? " (simulated)" : ""}`,
+    );
 
   line(`\nRun it: “${QUESTION}”`);
   const run = await showRun(client.runs.stream({ deployment: "weather", input: QUESTION }), print);

@@ -12,6 +12,7 @@ interface Options {
   readonly metadata?: Record<string, string>;
   readonly user?: string;
   readonly thinking?: true;
+  readonly wait?: true;
 }
 
 const HELP = `/history  what was said so far      /thread  this conversation's id
@@ -24,13 +25,14 @@ export function chat(program: Command, cli: Cli): void {
     .summary("a conversation in the terminal")
     .description(
       "Talks with a deployment in a thread. What its runs ask, approvals and results of client-side tools, you are asked. In a pipe every " +
-        "line is a message, and nobody is asked.",
+        "line is a message, and nobody is asked: a run that asks is left as it waits, which ends the conversation with exit code 8.",
     )
     .argument("<deployment>")
     .option("--thread <id>", "go on with this conversation")
     .option("-m, --metadata <name=value>", "kept with its runs; may be given often", pair)
     .option("--user <name>", "the end user it is for")
     .option("--thinking", "show what the model thinks, too")
+    .option("--wait", "in a pipe: wait until somebody else answers what a run asks")
     .action(async (deployment: string, options: Options) => {
       const { output, prompt } = cli;
       const client = cli.client();
@@ -53,8 +55,9 @@ export function chat(program: Command, cli: Cli): void {
           const body = runBody(deployment, message, { ...options, thread });
           try {
             const asks = prompt.interactive;
-            const { status } = await follow(cli, client, body, { thinking: options.thinking === true, asks });
-            cli.exitCode = status === "completed" ? EXIT.ok : EXIT.failed;
+            cli.exitCode = await follow(cli, client, body, { ...options, asks });
+            // The conversation is busy until somebody answers.
+            if (cli.exitCode === EXIT.waiting) break;
           } catch (error) {
             // A conversation outlives a message that went wrong, and one that was taken back.
             if (!prompt.interactive || !(error instanceof MaruError || error instanceof Interrupted)) throw error;

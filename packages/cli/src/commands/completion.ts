@@ -1,10 +1,9 @@
-import type { Command } from "commander";
+import { Argument, type Command } from "commander";
 import type { Cli } from "../cli.ts";
-import { UsageError } from "../exit.ts";
 
 /** What a TAB may wait for the names of deployments. */
 const PATIENCE_MS = 1_500;
-const SHELLS: Readonly<Record<string, string>> = {
+const SHELLS = {
   bash: `_maru() {
   local line
   COMPREPLY=()
@@ -13,12 +12,14 @@ const SHELLS: Readonly<Record<string, string>> = {
 complete -o default -F _maru maru
 `,
   zsh: `#compdef maru
+if ! (( $+functions[compdef] )); then autoload -Uz compinit && compinit; fi
 _maru() {
   local -a found
   found=("\${(@f)$(maru __complete "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
   if [[ -n "$found" ]]; then compadd -- "\${found[@]}"; else _files; fi
 }
-compdef _maru maru
+# As a file in $fpath this is the body of the function itself.
+if [[ "$funcstack[1]" == _maru ]]; then _maru "$@"; else compdef _maru maru; fi
 `,
   fish: `function __maru_complete
   set -l words (commandline -opc) (commandline -ct)
@@ -27,7 +28,7 @@ end
 complete -c maru -f -a '(__maru_complete)'
 complete -c maru -F -n 'string match -qr "^(deploy|validate)" -- (commandline -opc)[2]'
 `,
-};
+} as const;
 
 export function completion(program: Command, cli: Cli): void {
   program
@@ -36,12 +37,8 @@ export function completion(program: Command, cli: Cli): void {
     .description(
       'bash: eval "$(maru completion bash)" in ~/.bashrc\nzsh: eval "$(maru completion zsh)" in ~/.zshrc\nfish: maru completion fish > ~/.config/fish/completions/maru.fish',
     )
-    .argument("<shell>", Object.keys(SHELLS).join(", "))
-    .action((shell: string) => {
-      const script = Object.hasOwn(SHELLS, shell) ? SHELLS[shell] : undefined;
-      if (script === undefined) throw new UsageError(`There are scripts for ${Object.keys(SHELLS).join(", ")}.`);
-      cli.output.out.write(script);
-    });
+    .addArgument(new Argument("<shell>").choices(Object.keys(SHELLS)))
+    .action((shell: keyof typeof SHELLS) => cli.output.out.write(SHELLS[shell]));
 
   program
     .command("__complete", { hidden: true })
@@ -64,14 +61,18 @@ async function completions(program: Command, cli: Cli, words: readonly string[])
     if (below === undefined) given++;
     else command = below;
   }
+  // Without a name a group is its first command.
+  const meant = command.commands.find((one) => /^(list|show)$/.test(one.name())) ?? command;
+  const argument = meant.registeredArguments[given];
   const found = last.startsWith("-")
-    ? command.options.concat(program.options).map(({ long }) => long ?? "")
+    ? meant.options.concat(program.options).map(({ long }) => long ?? "")
     : [
         ...command
           .createHelp()
           .visibleCommands(command)
           .map((one) => one.name()),
-        ...(command.registeredArguments[given]?.name() === "deployment" ? await deploymentNames(cli) : []),
+        ...(argument?.argChoices ?? []),
+        ...(argument?.name() === "deployment" ? await deploymentNames(cli) : []),
       ];
   return found.filter((word) => word !== "" && word.startsWith(last));
 }

@@ -2,13 +2,12 @@ import { watch } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import { type Client, ConnectionError, type DeployResult, MaruError } from "@maru/sdk";
 import type { Command } from "commander";
-import { type Cli, withJson, withNote } from "../cli.ts";
+import { type Cli, guardOf, withJson, withNote } from "../cli.ts";
 import { EXIT, UsageError } from "../exit.ts";
 import { explain } from "../failure.ts";
 import { type Bundle, IncompleteManifests, readManifests } from "../manifests.ts";
 import { mistakesOf, showMistakes } from "../mistakes.ts";
 import { showResults } from "../plan.ts";
-import { sendManifests } from "../sending.ts";
 
 /** Editors write in several steps: what follows within this is the same change. */
 const SETTLE_MS = 100;
@@ -50,16 +49,16 @@ async function deployOnce(
   files: readonly string[],
   options: Options,
   touched: Set<string>,
-): Promise<DeployResult[] | null> {
+): Promise<readonly DeployResult[] | null> {
   const { output, prompt } = cli;
-  const { note, ifMatch, json } = options;
+  const { note, json } = options;
   const asks = prompt.interactive && !options.yes && !options.watch && !json && !files.includes("-");
-  const about = { ...(note === undefined ? {} : { note }), ...(ifMatch === undefined ? {} : { ifMatch }) };
+  const about = { note, ...guardOf(options) };
   let bundle: Bundle | null = null;
   try {
     bundle = await readManifests(files, cli, touched);
     if (options.dryRun || asks) {
-      const plan = await sendManifests(client, bundle, { ...about, dryRun: true });
+      const plan = await client.deployments.deployAll(bundle.text, { ...about, dryRun: true });
       if (!json) showResults(plan, bundle, output);
       if (options.dryRun || plan.every(({ action }) => action === "unchanged")) return plan;
       if (!(await prompt.confirm("Deploy this?"))) {
@@ -68,7 +67,7 @@ async function deployOnce(
         return null;
       }
     }
-    const results = await sendManifests(client, bundle, { ...about, dryRun: false });
+    const results = await client.deployments.deployAll(bundle.text, about);
     // What changes was shown when it was asked about.
     if (!json) showResults(results, bundle, output, !asks);
     return results;

@@ -14,9 +14,18 @@ const HEALTH: Readonly<Record<Deployment["health"]["status"], Style>> = {
 export function deployments(program: Command, cli: Cli): void {
   const group = program.command("deployments").summary("list deployments, or show one");
 
+  const show = async (name: string, { json }: { json?: true }) => {
+    const reply = await cli.client().request("getDeployment", { params: { deployment: name } });
+    const deployment = (await reply.json()) as Deployment;
+    if (json) return cli.output.json(deployment);
+    cli.output.facts({ ...summary(deployment), etag: reply.headers.get("etag") });
+  };
+
   withList(group.command("list", { isDefault: true }))
     .summary("all of them, the newest first")
-    .action(async (options: ListOptions) => {
+    .argument("[deployment]", "only this one, as show does")
+    .action(async (name: string | undefined, options: ListOptions) => {
+      if (name !== undefined) return show(name, options);
       await showList(cli, "deployments", cli.client().deployments.list(pageSize(options)), options, {
         DEPLOYMENT: ({ name }) => name,
         HEALTH: ({ health }) => ({ text: health.status, style: HEALTH[health.status] }),
@@ -29,15 +38,7 @@ export function deployments(program: Command, cli: Cli): void {
   withJson(group.command("show"))
     .summary("one, with where its runs go, its health and its ETag")
     .argument("<deployment>")
-    .action(async (name: string, { json }: { json?: true }) => {
-      const reply = await cli.client().request("getDeployment", { params: { deployment: name } });
-      const deployment = (await reply.json()) as Deployment;
-      if (json) return cli.output.json(deployment);
-      cli.output.facts({
-        ...summary(deployment),
-        etag: reply.headers.get("etag"),
-      });
-    });
+    .action(show);
 }
 
 export const trafficOf = ({ traffic, revision }: Pick<Deployment, "traffic" | "revision">): string =>

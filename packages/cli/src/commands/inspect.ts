@@ -1,5 +1,6 @@
 import type { Client, Run, Step } from "@maru/sdk";
 import type { Command } from "commander";
+import { askedLines } from "../asked.ts";
 import { type Cli, withJson } from "../cli.ts";
 import { bytes, count, counted, cut, dollars, elapsed, harmless, instant, oneLine } from "../format.ts";
 import type { Output } from "../output.ts";
@@ -46,7 +47,8 @@ function showHead(run: Run, output: Output): void {
     deployment: `${run.deployment}, revision ${run.revision} of ${run.agent}, ${run.model}`,
     thread: run.thread_id,
     parent: run.parent === null ? null : `${run.parent.run_id}, step ${run.parent.step}`,
-    "forked from": run.forked_from === null ? null : `${run.forked_from.run_id}, to step ${run.forked_from.step}`,
+    "forked from":
+      run.forked_from === null ? null : `${run.forked_from.run_id}, anew from step ${run.forked_from.step}`,
     metadata: Object.keys(run.metadata).length === 0 ? null : JSON.stringify(run.metadata),
     created: instant(run.created_at),
     took: run.started_at === null ? null : elapsed(run.started_at, run.finished_at),
@@ -113,9 +115,8 @@ function showSteps({ steps, children }: Tree, indent: string, width: number, out
 function showAsked({ id, required_action: action }: Run, output: Output): void {
   if (action === null) return;
   output.line();
-  for (const { call_id: call, name, arguments: args } of action.tool_results)
-    output.line(`asks for the result of ${name} ${oneLine(args)}: maru answer ${id} ${call} OUTPUT`);
-  for (const { call_id: call, name, arguments: args } of action.approvals)
-    output.line(`needs an approval: ${name} ${oneLine(args)}: maru approve|reject ${id} ${call}`);
+  const asked = [...action.tool_results.map((call) => ({ ...call, question: "result" as const })), ...action.approvals];
+  for (const { call_id: callId, name, arguments: args, question } of asked)
+    for (const line of askedLines({ runId: id, callId, name, args, question })) output.line(line);
   for (const { run_id: run, name } of action.runs) output.line(`waits for ${name}: ${run}`);
 }

@@ -18,8 +18,7 @@ export function login(program: Command, cli: Cli): void {
       const { config, output, prompt } = cli;
       const name = config.profileName(cli.profile);
       const url = checked(options.url ?? config.url ?? DEFAULT_URL);
-      const typed = prompt.interactive ? await prompt.hidden(`API key for ${url}: `) : await prompt.readAll();
-      const key = typed.trim();
+      const key = (await prompt.secret(`API key for ${url}: `)).trim();
       if (key === "") throw new UsageError("There is no key on standard input.");
       // A key that does not work is not kept.
       const { workspace, scopes } = await clientOf(cli, { url, key }).auth.whoami();

@@ -1,51 +1,67 @@
-import type { CreateRunBody } from "@maru/sdk";
-import type { Command } from "commander";
-import { type Cli, pair, wholeNumber, withJson } from "../cli.ts";
-import { EXIT, UsageError } from "../exit.ts";
+import type { CreateRunBody, Run } from "@maru/sdk";
+import { type Command, Option } from "commander";
+import { type Cli, givenOf, pair, wholeNumber, withJson } from "../cli.ts";
+import { UsageError } from "../exit.ts";
 import { follow } from "../follow.ts";
+import type { Output } from "../output.ts";
 
-interface Options {
-  readonly thread?: string;
-  readonly metadata?: Record<string, string>;
-  readonly user?: string;
-  readonly revision?: number;
+export interface FollowingOptions {
   readonly thinking?: true;
+  readonly wait?: true;
   readonly detach?: true;
   readonly input: boolean;
   readonly json?: true;
 }
+interface Options extends FollowingOptions {
+  readonly thread?: string;
+  readonly metadata?: Record<string, string>;
+  readonly user?: string;
+  readonly revision?: number;
+}
+
+/** Of what starts a run and shows it. */
+export const withFollowing = (command: Command): Command =>
+  withJson(
+    command
+      .option("--thinking", "show what the model thinks, too")
+      .option("--no-input", "ask nobody, also on a terminal")
+      .option("--wait", "where nobody is asked: wait until somebody else answers")
+      .addOption(new Option("--detach", "only start it, and print its id").conflicts("wait")),
+  );
 
 export function run(program: Command, cli: Cli): void {
-  withJson(program.command("run"))
+  const command = program
+    .command("run")
     .summary("run a deployment and show the answer as it comes")
     .description(
       "Runs a deployment. On a terminal text, calls and results are shown as they come, and you are asked what the run asks; in a pipe " +
-        "the answer alone is printed. Ctrl-C cancels the run, twice leaves it. With --json every event is a line.",
+        "the answer alone is printed. A run that asks what nobody here answers is left as it waits, with the commands that answer it on " +
+        "standard error and exit code 8. Ctrl-C cancels the run, twice leaves it. With --json every event is a line, and nobody is asked.",
     )
     .argument("<deployment>")
     .argument("[input...]", "what to say; - or nothing reads standard input")
     .option("--thread <id>", "the conversation it belongs to")
     .option("-m, --metadata <name=value>", "kept with the run; may be given often", pair)
     .option("--user <name>", "the end user it is for: limits and memory of end users go by it")
-    .option("--revision <number>", "this revision, whatever the traffic", wholeNumber(1, 2_147_483_647))
-    .option("--thinking", "show what the model thinks, too")
-    .option("--no-input", "ask nobody, also on a terminal")
-    .option("--detach", "only start it, and print its id")
-    .action(async (deployment: string, words: string[], options: Options) => {
-      const { output, prompt } = cli;
-      const client = cli.client();
-      const body = { ...runBody(deployment, await inputOf(words, cli), options) };
-      if (options.detach) {
-        const started = await client.runs.create(body);
-        if (options.json) output.json(started);
-        else output.line(started.id);
-        return;
-      }
-      const asks = options.input && prompt.interactive && !options.json;
-      const { status } = await follow(cli, client, body, { ...options, asks });
-      if (status !== "completed") cli.exitCode = EXIT.failed;
-    });
+    .option("--revision <number>", "this revision, whatever the traffic", wholeNumber(1, 2_147_483_647));
+  withFollowing(command).action(async (deployment: string, words: string[], options: Options) => {
+    const { output } = cli;
+    const client = cli.client();
+    const body = runBody(deployment, await inputOf(words, cli), options);
+    if (options.detach) showStarted(output, await client.runs.create(body), options);
+    else cli.exitCode = await follow(cli, client, body, { ...options, asks: asks(cli, options) });
+  });
 }
+
+/** A run that others watch. */
+export function showStarted(output: Output, started: Run, { json }: { json?: true }): void {
+  if (json) output.json(started);
+  else output.line(started.id);
+}
+
+/** Whether somebody at the terminal answers what a run asks. */
+export const asks = ({ prompt }: Cli, { input, json }: FollowingOptions): boolean =>
+  input && prompt.interactive && !json;
 
 /** What is said: words of the command line, or all of standard input. */
 export async function inputOf(words: readonly string[], { prompt }: Cli): Promise<string> {
@@ -62,12 +78,10 @@ export function runBody(
   input: string,
   { thread, metadata, user, revision }: Pick<Options, "thread" | "metadata" | "user" | "revision">,
 ): CreateRunBody {
-  const said = { ...metadata, ...(user === undefined ? {} : { user }) };
+  const said = { ...metadata, ...givenOf({ user }) };
   return {
     deployment,
     input,
-    ...(thread === undefined ? {} : { thread_id: thread }),
-    ...(Object.keys(said).length === 0 ? {} : { metadata: said }),
-    ...(revision === undefined ? {} : { revision }),
+    ...givenOf({ thread_id: thread, revision, metadata: Object.keys(said).length === 0 ? undefined : said }),
   };
 }

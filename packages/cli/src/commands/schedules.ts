@@ -2,6 +2,8 @@ import type { CreateScheduleBody, UpdateScheduleBody } from "@maru/sdk";
 import type { Command } from "commander";
 import {
   type Cli,
+  changeOf,
+  givenOf,
   guardOf,
   idOf,
   type ListOptions,
@@ -33,7 +35,7 @@ const withFields = (command: Command): Command =>
     .option("--deployment <name>", "what is run")
     .option("--cron <expression>", "when: '0 9 * * 1-5', or @hourly, @daily, @weekly, @monthly, @yearly")
     .option("--input <text>", "what is said; {{date}}, {{scheduled_at}} and {{name}} stand for their values")
-    .option("--time-zone <zone>", "of the times (default: Asia/Seoul)")
+    .option("--tz, --time-zone <zone>", "of the times (default: Asia/Seoul)")
     .option("--overlap <rule>", "while the last run goes on: skip, queue or cancel_previous")
     .option("--catch-up <rule>", "times that were missed: none, last or all")
     .option("--within <span>", "how late those may still run: 1h")
@@ -42,30 +44,40 @@ const withFields = (command: Command): Command =>
     .option("-m, --metadata <name=value>", "of its runs; may be given often", pair);
 
 /** What of the options was given, as the API names it. */
-function bodyOf({ timeZone, catchUp, within, thread, ...same }: Fields): UpdateScheduleBody {
+function bodyOf({ timeZone, catchUp, within, thread, ...same }: Fields) {
   const { deployment, cron, input, overlap, jitter, metadata } = same;
-  const missed = { catch_up: catchUp, within };
-  const body = {
-    deployment,
-    cron,
-    input,
-    overlap,
-    jitter,
-    metadata,
-    time_zone: timeZone,
-    thread_id: thread,
-    missed: catchUp === undefined && within === undefined ? undefined : JSON.parse(JSON.stringify(missed)),
-  };
-  return JSON.parse(JSON.stringify(body));
+  const missed = givenOf({ catch_up: catchUp, within });
+  return givenOf({
+    ...{ deployment, cron, input, overlap, jitter, metadata, time_zone: timeZone, thread_id: thread },
+    missed: Object.keys(missed).length === 0 ? undefined : missed,
+  });
 }
 
 export function schedules(program: Command, cli: Cli): void {
   const group = program.command("schedules").summary("runs at times: list, create, pause, run now");
-  const find = (given: string) => idOf("sch_", given, cli.client().schedules.list({ limit: 100 }));
+  const find = (given: string) => idOf("sch_", "schedule", given, cli.client().schedules.list({ limit: 100 }));
+
+  const show = async (given: string, { json }: { json?: true }) => {
+    const schedule = await cli.client().schedules.get(await find(given));
+    if (json) return cli.output.json(schedule);
+    cli.output.facts({
+      schedule: `${schedule.name}, ${schedule.id}`,
+      deployment: schedule.deployment,
+      cron: `${schedule.cron} ${schedule.time_zone}`,
+      input: schedule.input,
+      overlap: schedule.overlap,
+      missed: `${schedule.missed.catch_up}, within ${schedule.missed.within}`,
+      jitter: schedule.jitter,
+      thread: schedule.thread_id,
+      next: schedule.paused ? "paused" : schedule.next_runs.map(instant).join("\n"),
+    });
+  };
 
   withList(group.command("list", { isDefault: true }))
     .summary("all of them, the newest first")
-    .action(async (options: ListOptions) => {
+    .argument("[schedule]", "only this one, as show does")
+    .action(async (given: string | undefined, options: ListOptions) => {
+      if (given !== undefined) return show(given, options);
       await showList(cli, "schedules", cli.client().schedules.list(pageSize(options)), options, {
         SCHEDULE: ({ id }) => id,
         NAME: ({ name }) => name,
@@ -79,21 +91,7 @@ export function schedules(program: Command, cli: Cli): void {
   withJson(group.command("show"))
     .summary("one, with its next times")
     .argument("<schedule>", "its id or name")
-    .action(async (given: string, { json }: { json?: true }) => {
-      const schedule = await cli.client().schedules.get(await find(given));
-      if (json) return cli.output.json(schedule);
-      cli.output.facts({
-        schedule: `${schedule.name}, ${schedule.id}`,
-        deployment: schedule.deployment,
-        cron: `${schedule.cron} ${schedule.time_zone}`,
-        input: schedule.input,
-        overlap: schedule.overlap,
-        missed: `${schedule.missed.catch_up}, within ${schedule.missed.within}`,
-        jitter: schedule.jitter,
-        thread: schedule.thread_id,
-        next: schedule.paused ? "paused" : schedule.next_runs.map(instant).join("\n"),
-      });
-    });
+    .action(show);
 
   withJson(withFields(group.command("create")))
     .summary("make one: --deployment, --cron and --input say what")
@@ -115,9 +113,7 @@ export function schedules(program: Command, cli: Cli): void {
     .argument("<schedule>", "its id or name")
     .option("--name <name>", "another name")
     .action(async (given: string, options: Fields & { name?: string; ifMatch?: string; json?: true }) => {
-      const change = { ...bodyOf(options), ...(options.name === undefined ? {} : { name: options.name }) };
-      if (Object.keys(change).length === 0) throw new UsageError("There is nothing to change.");
-      await changeOne(cli, await find(given), change, options);
+      await changeOne(cli, await find(given), changeOf({ ...bodyOf(options), name: options.name }), options);
     });
 
   for (const [name, paused, what] of [

@@ -1,5 +1,15 @@
 import type { Command } from "commander";
-import { type Cli, guardOf, type ListOptions, pageSize, showList, withGuard, withJson, withList } from "../cli.ts";
+import {
+  type Cli,
+  givenOf,
+  guardOf,
+  type ListOptions,
+  pageSize,
+  showList,
+  withGuard,
+  withJson,
+  withList,
+} from "../cli.ts";
 import { UsageError } from "../exit.ts";
 import { instant } from "../format.ts";
 
@@ -30,13 +40,9 @@ export function secrets(program: Command, cli: Cli): void {
           output.note(
             `${output.err.style("yellow", "warning:")} a value on the command line can be read by other processes and stays in the shell's history; pipe it in instead.`,
           );
-        const typed =
-          value ??
-          (prompt.interactive
-            ? await prompt.hidden(`Value of ${name}: `)
-            : (await prompt.readAll()).replace(/\r?\n$/, ""));
+        const typed = value ?? (await prompt.secret(`Value of ${name}: `));
         if (typed === "") throw new UsageError("There is no value.");
-        const body = { value: typed, ...(options.agent === undefined ? {} : { agent: options.agent }) };
+        const body = { value: typed, ...givenOf({ agent: options.agent }) };
         const secret = await cli.client().secrets.put(name, body, guardOf(options));
         if (options.json) output.json(secret);
         else output.line(`${name}: version ${secret.version}${secret.agent === null ? "" : `, for ${secret.agent}`}`);
@@ -48,7 +54,7 @@ export function secrets(program: Command, cli: Cli): void {
     .argument("<name>")
     .option("--agent <name>", "that agent's own")
     .action(async (name: string, { agent, ...options }: { agent?: string; ifMatch?: string }) => {
-      await cli.client().secrets.delete(name, agent === undefined ? {} : { agent }, guardOf(options));
+      await cli.client().secrets.delete(name, givenOf({ agent }), guardOf(options));
       cli.output.line(`Deleted secret ${name}.`);
     });
 }

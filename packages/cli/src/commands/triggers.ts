@@ -1,7 +1,9 @@
-import type { CreateTriggerBody } from "@maru/sdk";
+import type { CreateTriggerBody, RotateTriggerSecretReply } from "@maru/sdk";
 import type { Command } from "commander";
 import {
   type Cli,
+  changeOf,
+  givenOf,
   guardOf,
   idOf,
   jsonArgument,
@@ -9,9 +11,12 @@ import {
   pageSize,
   pair,
   showList,
+  showOnce,
+  switched,
   withGuard,
   withJson,
   withList,
+  withSwitch,
 } from "../cli.ts";
 import { UsageError } from "../exit.ts";
 import { instant } from "../format.ts";
@@ -34,22 +39,18 @@ const withFields = (command: Command): Command =>
     .option("--on-thread-busy <rule>", "reject, enqueue or interrupt")
     .option("-m, --metadata <name=template>", "of its runs; may be given often", pair);
 
-const bodyOf = ({ deployment, input, thread, filter, onThreadBusy, metadata }: Fields) => ({
-  ...(deployment === undefined ? {} : { deployment }),
-  ...(input === undefined ? {} : { input }),
-  ...(thread === undefined ? {} : { thread }),
-  ...(filter === undefined ? {} : { filter }),
-  ...(onThreadBusy === undefined ? {} : { on_thread_busy: onThreadBusy }),
-  ...(metadata === undefined ? {} : { metadata }),
-});
+const bodyOf = ({ deployment, input, thread, filter, onThreadBusy, metadata }: Fields) =>
+  givenOf({ deployment, input, thread, filter, on_thread_busy: onThreadBusy, metadata });
 
 export function triggers(program: Command, cli: Cli): void {
   const group = program.command("triggers").summary("runs when something is POSTed: list, create, watch");
-  const find = (given: string) => idOf("trg_", given, cli.client().triggers.list({ limit: 100 }));
-  const showSecret = (secret: string) => {
-    cli.output.line(secret);
-    cli.output.progress("What a sender shows or signs with; it is shown this once.");
-  };
+  const find = (given: string) => idOf("trg_", "trigger", given, cli.client().triggers.list({ limit: 100 }));
+  const show = ({ trigger, secret }: RotateTriggerSecretReply) =>
+    showOnce(
+      cli,
+      { trigger: `${trigger.name}, ${trigger.id}`, url: `${cli.place().url}${trigger.path}`, secret },
+      "The secret is what a sender shows or signs with",
+    );
 
   withList(group.command("list", { isDefault: true }))
     .summary("all of them, the newest first")
@@ -72,43 +73,36 @@ export function triggers(program: Command, cli: Cli): void {
       const { deployment, input, ...rest } = bodyOf(options);
       if (deployment === undefined || input === undefined)
         throw new UsageError("A trigger needs --deployment and --input.");
-      const auth = options.auth === undefined ? {} : { auth: options.auth };
+      const auth = givenOf({ auth: options.auth });
       const made = await cli.client().triggers.create({ ...rest, name, deployment, input, ...auth });
-      if (options.json) return cli.output.json(made);
-      cli.output.line(`${cli.place().url}${made.trigger.path}`);
-      showSecret(made.secret);
+      if (options.json) cli.output.json(made);
+      else show(made);
     });
 
-  withJson(withGuard(withFields(group.command("update"))))
+  withJson(withGuard(withSwitch(withFields(group.command("update")))))
     .summary("change one, or have it take nothing for a while")
     .argument("<trigger>", "its id or name")
     .option("--name <name>", "another name")
-    .option("--enable")
-    .option("--disable")
     .action(
       async (
         given: string,
         options: Fields & { name?: string; enable?: true; disable?: true; ifMatch?: string; json?: true },
       ) => {
-        const { name, enable, disable } = options;
-        const change = {
-          ...bodyOf(options),
-          ...(name === undefined ? {} : { name }),
-          ...(enable || disable ? { enabled: enable === true } : {}),
-        };
-        if (Object.keys(change).length === 0 || (enable && disable))
-          throw new UsageError("There is nothing to change.");
+        const change = changeOf({ ...bodyOf(options), name: options.name, ...switched(options) });
         const trigger = await cli.client().triggers.update(await find(given), change, guardOf(options));
         if (options.json) cli.output.json(trigger);
         else cli.output.line(`${trigger.name}: ${trigger.enabled ? "enabled" : "disabled"}`);
       },
     );
 
-  group
-    .command("rotate-secret")
+  withJson(group.command("rotate-secret"))
     .summary("give one a new secret; the one before it is good too for a while")
     .argument("<trigger>", "its id or name")
-    .action(async (given: string) => showSecret((await cli.client().triggers.rotateSecret(await find(given))).secret));
+    .action(async (given: string, { json }: { json?: true }) => {
+      const rotated = await cli.client().triggers.rotateSecret(await find(given));
+      if (json) cli.output.json(rotated);
+      else show(rotated);
+    });
 
   withList(group.command("deliveries"))
     .summary("what was sent to one, and what became of it")

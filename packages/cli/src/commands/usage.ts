@@ -1,22 +1,22 @@
 import type { UsageGroup } from "@maru/sdk";
 import { type Command, InvalidArgumentError } from "commander";
 import { type Cli, several, withJson } from "../cli.ts";
-import { startOfDay } from "../dates.ts";
+import { instantIn, startOfDay } from "../dates.ts";
 import { UsageError } from "../exit.ts";
-import { count, dollars, instant } from "../format.ts";
+import { count, dollars } from "../format.ts";
 
 interface Options {
   readonly group?: string[];
   readonly from?: string;
   readonly to?: string;
-  readonly timeZone: string;
+  readonly timeZone?: string;
   readonly records?: true;
   readonly run?: string;
   readonly csv?: true;
   readonly json?: true;
 }
 
-const zoneHere = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const zoneHere = (): string => Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export function usage(program: Command, cli: Cli): void {
   withJson(program.command("usage"))
@@ -24,12 +24,12 @@ export function usage(program: Command, cli: Cli): void {
     .option("-g, --group <names>", "day, hour, agent, deployment, model, key, user; several by commas", several)
     .option("--from <when>", "a date, an instant, or 7d ago (default: the API's)")
     .option("--to <when>", "a date, which is in it, or an instant")
-    .option("--time-zone <zone>", "days are cut in it", knownZone, zoneHere)
+    .option("--tz, --time-zone <zone>", "days begin and times are shown in it (default: this machine's)", knownZone)
     .option("--records", "one line a model step instead")
     .option("--run <id>", "of --records: only this run's")
     .option("--csv", "as a table for spreadsheets: all rows")
     .action(async (options: Options) => {
-      const { group, timeZone, records, run, csv, json } = options;
+      const { group, timeZone = zoneHere(), records, run, csv, json } = options;
       if (csv && json) throw new UsageError("It is --csv or --json.");
       if (run !== undefined && !records) throw new UsageError("--run goes with --records.");
       const client = cli.client();
@@ -51,7 +51,7 @@ export function usage(program: Command, cli: Cli): void {
         for await (const record of client.usage.records({ ...recordsQuery, limit: 100 })) all.push(record);
         if (json) return cli.output.json(all);
         return cli.output.table(all, {
-          AT: ({ at }) => instant(at),
+          AT: ({ at }) => instantIn(at, timeZone),
           RUN: ({ run_id: id, step }) => `${id} ${step}`,
           DEPLOYMENT: ({ deployment }) => deployment,
           MODEL: ({ model }) => model,
@@ -63,7 +63,8 @@ export function usage(program: Command, cli: Cli): void {
       }
       const report = await client.usage.get(query);
       if (json) return cli.output.json(report);
-      cli.output.line(`${instant(report.from)} to ${instant(report.to)}, ${report.time_zone}`);
+      const [from, to] = [report.from, report.to].map((at) => instantIn(at, report.time_zone));
+      cli.output.line(`${from} to ${to}, time zone ${report.time_zone}`);
       const keys = report.group_by.map(
         (name) => [name.toUpperCase(), ({ key }: UsageGroup) => key[name] ?? ""] as const,
       );

@@ -3,7 +3,6 @@ import { type Cli, withJson } from "../cli.ts";
 import { EXIT } from "../exit.ts";
 import { type Bundle, IncompleteManifests, readManifests } from "../manifests.ts";
 import { mistakesOf, showMistakes } from "../mistakes.ts";
-import { sendManifests } from "../sending.ts";
 
 export function validate(program: Command, cli: Cli): void {
   withJson(program.command("validate"))
@@ -13,7 +12,7 @@ export function validate(program: Command, cli: Cli): void {
       let bundle: Bundle | null = null;
       try {
         bundle = await readManifests(files, cli);
-        const results = await sendManifests(cli.client(), bundle, { dryRun: true });
+        const results = await cli.client().deployments.deployAll(bundle.text, { dryRun: true });
         const warnings = results.flatMap((result, index) =>
           result.warnings.map((warning) => ({
             ...warning,

@@ -1,27 +1,29 @@
-import type { NewWebhook, WebhookDelivery } from "@maru/sdk";
+import type { NewWebhook, WebhookDelivery, WebhookWithSecret } from "@maru/sdk";
 import type { Command } from "commander";
 import {
   type Cli,
+  changeOf,
+  givenOf,
   guardOf,
   type ListOptions,
   pageSize,
   several,
   showList,
+  showOnce,
+  switched,
   withGuard,
   withJson,
   withList,
+  withSwitch,
 } from "../cli.ts";
-import { UsageError } from "../exit.ts";
 import { instant } from "../format.ts";
 
 type Events = NewWebhook["events"];
 
 export function webhooks(program: Command, cli: Cli): void {
   const group = program.command("webhooks").summary("have events sent to a URL");
-  const showSecret = (secret: string) => {
-    cli.output.line(secret);
-    cli.output.progress("The signing secret; it is shown this once.");
-  };
+  const show = ({ webhook, secret }: WebhookWithSecret) =>
+    showOnce(cli, { webhook: webhook.id, url: webhook.url, secret }, "The secret is what deliveries are signed with");
 
   withList(group.command("list", { isDefault: true }))
     .summary("all of them")
@@ -44,21 +46,18 @@ export function webhooks(program: Command, cli: Cli): void {
     .option("--description <text>")
     .action(async (url: string, options: { events: string[]; description?: string; json?: true }) => {
       const { json, description } = options;
-      const body = { url, events: options.events as Events, ...(description === undefined ? {} : { description }) };
+      const body = { url, events: options.events as Events, ...givenOf({ description }) };
       const made = await cli.client().webhooks.create(body);
-      if (json) return cli.output.json(made);
-      cli.output.line(made.webhook.id);
-      showSecret(made.secret);
+      if (json) cli.output.json(made);
+      else show(made);
     });
 
-  withJson(withGuard(group.command("update")))
+  withJson(withGuard(withSwitch(group.command("update"))))
     .summary("change one: where events go, which, and whether")
-    .argument("<webhook>")
+    .argument("<webhook>", "its id")
     .option("--url <url>")
     .option("--events <patterns>", "instead of those it has", several)
     .option("--description <text>")
-    .option("--enable")
-    .option("--disable")
     .action(
       async (
         id: string,
@@ -72,15 +71,8 @@ export function webhooks(program: Command, cli: Cli): void {
           json?: true;
         },
       ) => {
-        const { url, events, description, enable, disable } = options;
-        const change = {
-          ...(url === undefined ? {} : { url }),
-          ...(events === undefined ? {} : { events: events as Events }),
-          ...(description === undefined ? {} : { description }),
-          ...(enable || disable ? { enabled: enable === true } : {}),
-        };
-        if (Object.keys(change).length === 0 || (enable && disable))
-          throw new UsageError("There is nothing to change.");
+        const { url, events, description } = options;
+        const change = changeOf({ url, events: events as Events | undefined, description, ...switched(options) });
         const webhook = await cli.client().webhooks.update(id, change, guardOf(options));
         if (options.json) cli.output.json(webhook);
         else cli.output.line(`${webhook.id}: ${webhook.enabled ? "enabled" : "disabled"}, ${webhook.events.join(",")}`);
@@ -89,31 +81,34 @@ export function webhooks(program: Command, cli: Cli): void {
 
   withGuard(group.command("delete"))
     .summary("delete one and its log")
-    .argument("<webhook>")
+    .argument("<webhook>", "its id")
     .action(async (id: string, options: { ifMatch?: string }) => {
       await cli.client().webhooks.delete(id, guardOf(options));
       cli.output.line(`Deleted webhook ${id}.`);
     });
 
-  group
-    .command("rotate-secret")
+  withJson(group.command("rotate-secret"))
     .summary("give one a new secret; the one before it signs too for a day")
-    .argument("<webhook>")
-    .action(async (id: string) => showSecret((await cli.client().webhooks.rotateSecret(id)).secret));
+    .argument("<webhook>", "its id")
+    .action(async (id: string, { json }: { json?: true }) => {
+      const rotated = await cli.client().webhooks.rotateSecret(id);
+      if (json) cli.output.json(rotated);
+      else show(rotated);
+    });
 
   withJson(group.command("test"))
     .summary("send one a webhook.test event")
-    .argument("<webhook>")
+    .argument("<webhook>", "its id")
     .action(async (id: string, { json }: { json?: true }) => {
       showDelivery(cli, await cli.client().webhooks.test(id), json);
     });
 
   withList(group.command("deliveries"))
     .summary("what was sent, or will be")
-    .argument("<webhook>")
+    .argument("<webhook>", "its id")
     .option("--state <state>", "pending, delivered or dead")
     .action(async (id: string, { state, ...options }: ListOptions & { state?: WebhookDelivery["state"] }) => {
-      const query = { ...pageSize(options), ...(state === undefined ? {} : { state }) };
+      const query = { ...pageSize(options), ...givenOf({ state }) };
       await showList(cli, "deliveries", cli.client().webhooks.deliveries(id, query), options, {
         DELIVERY: (delivery) => delivery.id,
         EVENT: ({ event }) => event.type,
@@ -129,8 +124,8 @@ export function webhooks(program: Command, cli: Cli): void {
 
   withJson(group.command("redeliver"))
     .summary("send an event again")
-    .argument("<webhook>")
-    .argument("<delivery>")
+    .argument("<webhook>", "its id")
+    .argument("<delivery>", "its id")
     .action(async (id: string, delivery: string, { json }: { json?: true }) => {
       showDelivery(cli, await cli.client().webhooks.redeliver(id, delivery), json);
     });

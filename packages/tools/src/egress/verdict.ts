@@ -71,6 +71,8 @@ const BLOCKED_PORTS = new Set([
   3306, 3389, 4222, 5432, 5672, 5900, 6379, 6443, 8500, 9042, 9092, 9200, 10250, 11211, 15672, 27017,
 ]);
 
+const ALLOWING = "; an operator can allow it (EGRESS_ALLOW)";
+
 /** Why a URL must not be used at all, whatever its name resolves to; null when nothing is wrong with it. */
 export function urlRefusal(text: string, allowed: readonly string[]): string | null {
   let url: URL;
@@ -93,10 +95,10 @@ export function urlRefusal(text: string, allowed: readonly string[]): string | n
   const host = url.hostname.replace(/^\[|\]$/g, "").toLowerCase();
   if (host.endsWith(".")) return "must have its host without a dot at the end";
   if (host === "" || host.length > 253) return "has no usable host";
-  if (isIP(host) !== 0) return isPublicAddress(host) ? null : "names an address that is not public";
+  if (isIP(host) !== 0) return isPublicAddress(host) ? null : `names an address that is not public${ALLOWING}`;
   return !host.includes(".") ||
     PRIVATE_DOMAINS.has(host.slice(host.lastIndexOf(".") + 1)) ||
     host.endsWith(".home.arpa")
-    ? "names a host that is not public"
+    ? `names a host that is not public${ALLOWING}`
     : null;
 }
