@@ -55,13 +55,14 @@ test("the document is what the commands print", async () => {
       .replace(/(\dZ) +(?:\d+ ms|\d+\.\d s)/g, "$1  12 ms")
       .replace(/\b(?:\d+ ms|\d+\.\d s)\b/g, "12 ms")
       .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, "2026-11-26T00:00:00.000Z")
-      .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, "2026-11-26T00:00:00Z")
+      .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(Z|\+09:00)/g, "2026-11-26T00:00:00$1")
+      .replace(/\bmtr_[\w-]{43}/g, "mtr_Jx2mNq7Vw0…")
       .replace(/through \d{4}-\d\d-\d\d (\S+) \(\d+ days left\)/g, "through 2026-11-28 $1 (2 days left)")
       .replace(/\b\d{4}-\d\d-\d\d\b(?!T| Asia)/g, "2026-11-26");
   const show = async (args: string[], input?: string) => {
     const { code, out, err } = await line.run(args, input === undefined ? {} : { input });
     const command = args
-      .map((arg) => (arg.includes('"') ? `'${arg}'` : /[\s?]/.test(arg) ? `"${arg}"` : arg))
+      .map((arg) => (arg.includes('"') ? `'${arg}'` : /[\s?{]/.test(arg) ? `"${arg}"` : arg))
       .join(" ");
     said.set(
       args.join(" "),
@@ -87,8 +88,9 @@ test("the document is what the commands print", async () => {
   await show(["inspect", id]);
   await show(["logs", id]);
   await show(["quota"]);
-  await show(["usage", "-g", "day,deployment", "--time-zone", "Asia/Seoul"]);
+  await show(["usage", "-g", "day,deployment", "--tz", "Asia/Seoul"]);
   await show(["deployments", "show", "weather"]);
+  await show(["triggers", "create", "issues", "--deployment", "weather", "--input", "{{/title}}"]);
   await show(["doctor"]);
   await show(["run", "nobody", "hello"]);
   await show(["deplyo"]);
@@ -190,7 +192,8 @@ says the same.
 
 ${session("runs", "inspect RUN", "logs RUN")}
 
-\`logs -f\` goes on to the run's end. A run's artifacts are listed by \`artifacts list RUN\` and saved by \`artifacts get ARTIFACT\`, under a name
+\`logs -f\` goes on to the run's end. \`runs fork RUN --from-step 3\` does it anew from a step, with other \`--instructions\`, another
+\`--model\` or other results (\`--tool-result 2=TEXT\`): what is before is reused and costs nothing. A run's artifacts are listed by \`artifacts list RUN\` and saved by \`artifacts get ARTIFACT\`, under a name
 in this folder that is not there yet.
 
 ## Conversations
@@ -202,10 +205,19 @@ The arrow up brings back what you said. In a pipe every line is a message, and a
 
 ## Quota and usage
 
-${session("quota", "usage -g day,deployment --time-zone Asia/Seoul")}
+${session("quota", "usage -g day,deployment --tz Asia/Seoul")}
 
 \`quota check DEPLOYMENT INPUT\` asks whether a run would be accepted, and exits with 6 when not. \`--from\` and \`--to\` take a date (the day
-of \`--to\` is in it), an instant, or \`7d\`; \`--csv\` prints all rows for a spreadsheet, and \`--records\` one a model step.
+of \`--to\` is in it), an instant, or \`7d\`. Days begin, and times are shown, in the time zone the first line names: this machine's, unless
+\`--tz\` names another. The quota's own days are those of its plan, as \`quota\` says. \`--csv\` prints all rows for a spreadsheet, and \`--records\` one a model step.
+
+## What else is managed
+
+${session("triggers create issues --deployment weather --input {{/title}}")}
+
+What is shown once can't be read again; \`--json\` has the same as fields. Schedules and triggers are named by their id or their name,
+deployments, models and secrets by their name, everything else by its id. A model of your own ([models.md](models.md#ones-own-endpoint)) is added by
+\`maru models add NAME --url URL --upstream MODEL --context-tokens N --key < key.txt\`: \`--key\` reads its key from a prompt or standard input.
 
 ## In scripts
 
@@ -214,7 +226,7 @@ shows something has \`--json\`. What that prints is stable, and is the API's own
 prints that object, \`run\` and \`logs\` print an event a line, and \`deploy\` an array with a result a manifest. Fields may be added. Of a
 list 20 are shown, unless \`--limit\` or \`--all\` says otherwise.
 
-What can't be undone (\`delete\`, \`memory erase\`) asks, and without a terminal needs \`--yes\`. Secrets are read from a prompt or from standard
+What can't be undone (\`delete\`, \`memory erase\`) asks, and without a terminal needs \`--yes\`. Secrets and keys are read from a prompt or from standard
 input: \`maru secrets set SHOP_KEY < key.txt\`.
 
 | exit code | when |

@@ -947,12 +947,16 @@ describe("the command line itself", () => {
     const ESC = "\u001b[";
     const show = async (args: string[], env: Record<string, string>) =>
       (await line.run(["deployments", ...args], { env })).out.includes(ESC);
-    expect(await show([], {})).toBe(false);
-    expect(await show([], { FORCE_COLOR: "1" })).toBe(true);
-    expect(await show([], { FORCE_COLOR: "0" })).toBe(false);
-    expect(await show(["--color"], {})).toBe(true);
-    expect(await show(["--no-color"], { FORCE_COLOR: "1" })).toBe(false);
-    expect(await show(["--color"], { NO_COLOR: "1" })).toBe(true);
+    expect(
+      await Promise.all([
+        show([], {}),
+        show([], { FORCE_COLOR: "1" }),
+        show([], { FORCE_COLOR: "0" }),
+        show(["--color"], {}),
+        show(["--no-color"], { FORCE_COLOR: "1" }),
+        show(["--color"], { NO_COLOR: "1" }),
+      ]),
+    ).toEqual([false, true, false, true, false, true]);
   });
 
   test("shows nothing that moves the cursor, whatever an agent is called or said", async () => {
