@@ -38,14 +38,11 @@ export async function runTests(root, execute, args) {
 
   const folder = mkdtempSync(join(tmpdir(), "maru-report-"));
   const report = join(folder, "report.json");
-  const code = await execute([
-    join(root, "node_modules/vitest/vitest.mjs"),
-    "run",
-    "--reporter=default",
-    "--reporter=json",
-    `--outputFile.json=${report}`,
-    ...args,
-  ]);
+  const vitest = [join(root, "node_modules/vitest/vitest.mjs"), "run"];
+  const reports = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  // Tests start many processes of the same modules: each is compiled once.
+  const env = { NODE_COMPILE_CACHE: join(folder, "compiled") };
+  const code = await execute([...vitest, ...reports, ...args], { env });
   let withoutRedis = 0;
   try {
     const result = JSON.parse(readFileSync(report, "utf8"));

@@ -24,8 +24,6 @@ declare module "vitest" {
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const folder = mkdtempSync(join(tmpdir(), "maru-test-"));
-  // Tests start many processes of the same modules: each is compiled once.
-  process.env.NODE_COMPILE_CACHE = join(folder, "compiled");
   const given = process.env.DATABASE_URL;
   let embedded: EmbeddedPostgres | null = null;
   if (given === undefined || given === "") {
