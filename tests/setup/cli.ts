@@ -4,11 +4,12 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { stripVTControlCharacters } from "node:util";
 import { spawn as spawnInTerminal } from "@lydell/node-pty";
+import { afterAll } from "vitest";
 import { bundle } from "../../packages/cli/scripts/build.ts";
 
 /** Of all commands that are started here: the command, and what Node has compiled of it. */
 const SHARED = mkdtempSync(join(tmpdir(), "maru-cli-shared-"));
-process.once("exit", () => rmSync(SHARED, { recursive: true, force: true }));
+afterAll(() => rmSync(SHARED, { recursive: true, force: true }));
 /** Bundled, which begins in half the time; SOURCE is what it is made of, and what this repository's `maru` starts. */
 const BINARY = await bundle(SHARED);
 export const SOURCE = resolve("packages/cli/src/main.ts");
