@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -53,6 +53,10 @@ test("does the main job, stays up, stops cleanly, and goes on with everything ke
   expect(first.output.text).toMatch(
     /thinking .*\n(?:.*\n)*? {2}call {6}get_weather \{"city": ?"서울"\}\n {2}result {4}\{.*temperature_c.*\}\n(?:.*\n)*? {2}answer .*서울/,
   );
+  const shown =
+    readFileSync("README.md", "utf8").match(/^ {2}(?:create|call|result|answer|completed|tokens)\b.*$/gm) ?? [];
+  expect(shown.length).toBeGreaterThan(6);
+  for (const told of shown) expect(first.output.text).toContain(told.replace(/; through .*|…$/, ""));
   expect(first.output.text).toMatch(/tokens 0 of 10,000,000 used[\s\S]*tokens \d{3} of 10,000,000 used/);
   const key = /export MARU_API_KEY=(\S+)/.exec(first.output.text)?.[1] as string;
   const runs = async () =>

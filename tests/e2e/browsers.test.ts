@@ -48,10 +48,7 @@ describe("a page of an allowed origin", () => {
 
   test("reads replies, problems and streams of events, and their headers", async () => {
     const headers = { origin: ORIGIN, authorization: `Bearer ${person.key}` };
-    const { body: run } = await house.api("POST", "/v1/runs?wait=20", {
-      key: person.key,
-      body: { deployment: "weather", input: "hi" },
-    });
+    const run = await house.run(person, "weather", "hi");
     for (const [path, key, status] of [
       ["/v1/auth/me", headers.authorization, 200],
       ["/v1/auth/me", "Bearer nobody", 401],

@@ -6,6 +6,7 @@ import { guardConnect } from "./connect.ts";
 import { ACCEPTED_ENCODINGS, type Decompress, decompressed, encodingOf } from "./decompress.ts";
 import { EgressBlocked, PolicyDenied, RedirectFailed } from "./errors.ts";
 import { meteredAgent } from "./meter.ts";
+import { overhear } from "./overhear.ts";
 import { connectThrough } from "./proxy.ts";
 import { followed, type Hop, type Redirects } from "./redirect.ts";
 import { createResolve, RESOLVE_MS, type Resolve } from "./resolve.ts";
@@ -206,19 +207,7 @@ const releasing =
   (release: Release): Dispatcher.DispatcherComposeInterceptor =>
   (dispatch) =>
   (options, handler) =>
-    dispatch(options, {
-      onRequestStart: (...args) => handler.onRequestStart?.(...args),
-      onResponseStart: (...args) => handler.onResponseStart?.(...args),
-      onResponseData: (...args) => handler.onResponseData?.(...args),
-      onResponseEnd: (...args) => {
-        release();
-        handler.onResponseEnd?.(...args);
-      },
-      onResponseError: (...args) => {
-        release();
-        handler.onResponseError?.(...args);
-      },
-    });
+    dispatch(options, overhear(handler, { onEnd: release }));
 
 /**
  * Reads an operator's list `name=origin,name=origin`, e.g. `weather.maru.internal=http://127.0.0.1:8081`.

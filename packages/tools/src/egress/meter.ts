@@ -1,5 +1,6 @@
-import { Agent, type buildConnector, Client, type Dispatcher, Pool } from "undici";
+import { Agent, type buildConnector, Client, Pool } from "undici";
 import { OverheadLimit } from "./errors.ts";
+import { overhear } from "./overhear.ts";
 
 /** Bytes an answer may have beside its body: heads, the sizes of chunks and what may stand beside them, trailers. */
 const FREE_BYTES = 1 << 20;
@@ -42,35 +43,15 @@ function meteredClient(origin: URL, options: Client.Options): Client {
   client.dispatch = (request, handler) =>
     dispatch(
       request,
-      counting(
-        handler,
-        () => {
+      overhear(handler, {
+        onStart() {
           read = 0;
           body = 0;
         },
-        (bytes) => {
+        onBody(bytes) {
           body += bytes;
         },
-      ),
+      }),
     );
   return client;
 }
-
-const counting = (
-  handler: Dispatcher.DispatchHandler,
-  onStart: () => void,
-  onBody: (bytes: number) => void,
-): Dispatcher.DispatchHandler => ({
-  onRequestStart: (...args) => {
-    onStart();
-    handler.onRequestStart?.(...args);
-  },
-  onResponseStarted: () => handler.onResponseStarted?.(),
-  onResponseStart: (...args) => handler.onResponseStart?.(...args),
-  onResponseData: (controller, chunk) => {
-    onBody(chunk.length);
-    handler.onResponseData?.(controller, chunk);
-  },
-  onResponseEnd: (...args) => handler.onResponseEnd?.(...args),
-  onResponseError: (...args) => handler.onResponseError?.(...args),
-});
